@@ -1,0 +1,71 @@
+"""Launchers on the CPU: ranges of groups, in whatever Python thread calls them.
+
+They release the GIL and hold no lock: Python threads run them side by side, each with a workspace
+of its own. (numba's parallel loops would need a threading layer, of which one aborts the process
+when entered twice and another kills a forked child.)
+"""
+
+from .block import (
+    INPUTS,
+    UNITS,
+    WEIGHTS,
+    State,
+    evaluate_group,
+    predict_rows,
+    train_group,
+)
+from .jit import launcher
+from .random import initial_weights
+
+
+@launcher
+def train(lane, task, layers, ordering, X, y, nets, work, first, last, start, stop):
+    """Train the groups ``first`` to ``last`` of a block through tiles ``start`` to ``stop``.
+
+    X : (n * I,). y : (n * O,). layers : (layers, COLUMNS). nets : a block's State.
+    """
+    for g in range(first, last):
+        state = State(
+            nets.params[g],
+            nets.moments[g],
+            nets.rates[g],
+            nets.seeds[g],
+            nets.alive[g],
+            nets.losses[g],
+            nets.progress[g],
+        )
+        train_group(lane, task, layers, ordering, X, y, state, work, start, stop)
+
+
+@launcher
+def evaluate(lane, task, layers, score, X, y, params, work, sums, losses, scores, first, last):
+    """Mean loss and score of the groups ``first`` to ``last`` on rows X, y.
+
+    params : (groups, P, L). sums : (PARTIALS * (counts + 1), L). losses : (groups, 1, L).
+    scores : (groups, counts, L).
+    """
+    for g in range(first, last):
+        evaluate_group(lane, task, layers, score, X, y, params[g], work, sums, losses[g], scores[g])
+
+
+@launcher
+def predict(lane, task, layers, X, params, work, outputs, first, last):
+    """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : (P,)."""
+    predict_rows(lane, task, layers, X, params, work, outputs, first, last)
+
+
+@launcher
+def initialise(params, layers, seeds, kinds, factors, first, last):
+    """Initial weights of the groups ``first`` to ``last``.
+
+    params : (groups, P, L), +0 before. layers : (layers, COLUMNS). seeds : (groups, L) uint64.
+    kinds, factors : (layers,).
+    """
+    for g in range(first, last):
+        for q in range(params.shape[2]):
+            for k in range(len(layers)):
+                layer = layers[k]
+                initial_weights(
+                    params[g], q, layer[WEIGHTS], layer[INPUTS], layer[UNITS], k,
+                    seeds[g, q], kinds[k], factors[k],
+                )  # fmt: skip

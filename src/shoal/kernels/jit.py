@@ -1,0 +1,239 @@
+"""The only place with jit options and the rules of the disk cache.
+
+Compiled launchers are kept in a private directory, named by the versions of numba and Python, the
+mode, and a hash of the sources of this package: numba's own cache would not see an edit in a file
+that a launcher calls, and breaks on a truncated entry. An entry that cannot be read is deleted and
+compiled again; where nothing can be written, kernels are compiled in each process.
+"""
+
+import hashlib
+import os
+import pickle
+import platform
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from llvmlite import binding as llvm
+from numba import config, njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.untyped_passes import IRProcessing
+
+from .lanes import CHECKED
+
+# error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is
+# a promise. Launchers release the GIL, so that Python threads share the cores.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": CHECKED, "_nrt": False}
+
+
+class _BodyLibrary(JITCodeLibrary):
+    """Code of a body: linked into its callers as it stands.
+
+    numba optimises each function together with all that it calls and makes machine code of it, at
+    every level of the call tree again. A body needs neither: its launcher does both once, for all.
+    """
+
+    def finalize(self):
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name):
+        return 0  # none: Python never calls a body
+
+    @property
+    def codegen(self):
+        return _NoMachineCode()
+
+
+class _NoMachineCode:
+    """Stands for the code generator where numba would write into machine code that is not made."""
+
+    def set_env(self, name, env):
+        """Nothing to set."""
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _UseBodyLibrary(FunctionPass):
+    _name = "use_body_library"
+
+    def __init__(self):
+        FunctionPass.__init__(self)
+
+    def run_pass(self, state):
+        state.library = _BodyLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        return False
+
+
+class _BodyCompiler(CompilerBase):
+    def define_pipelines(self):
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.add_pass_after(_UseBodyLibrary, IRProcessing)
+        pipeline.finalize()
+        return [pipeline]
+
+
+# Bodies are called from launchers alone, and come to the disk inside them.
+_BODY_OPTIONS: dict[str, Any] = _OPTIONS | {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": _BodyCompiler,
+}
+body = njit(**_BODY_OPTIONS)
+# For bodies between the epoch's loop and a layer's: an array is eight machine words as an argument,
+# and passing dozens of arrays down takes as long as training a tiny net on them.
+inlined_body = njit(**_BODY_OPTIONS, forceinline=True)
+
+
+def _source_hash():
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cache_directory():
+    """Directory of the compiled kernels, whether or not it exists.
+
+    ``SHOAL_CACHE_DIR``, or ``NUMBA_CACHE_DIR``, or the user's cache directory is its parent.
+    """
+    parent = os.environ.get("SHOAL_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
+    if not parent:
+        parent = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    mode = "checked" if CHECKED else "fast"
+    return Path(parent) / "shoal" / f"{_source_hash()}-{python}-numba{numba.__version__}-{mode}"
+
+
+def usable_cache_directory():
+    """The cache directory, made if need be; None where it is not ours alone or not writable.
+
+    Entries are unpickled, so the directory must belong to this user and be closed to others.
+    """
+    directory = cache_directory()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.stat()
+    except OSError:
+        return None
+    if hasattr(os, "getuid") and (
+        status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022
+    ):
+        return None
+    return directory if os.access(directory, os.W_OK | os.X_OK) else None
+
+
+# Called before a kernel is compiled, which takes seconds: the layers above may tell the user.
+before_compiling: list[Callable[[], None]] = []
+
+
+def _announce():
+    for call in before_compiling:
+        call()
+
+
+class _Locator(_CacheLocator):
+    """Satisfies numba's machinery; `_KernelCache` keeps its own files."""
+
+    @classmethod
+    def from_function(cls, py_func, py_file):
+        return cls()
+
+    def get_cache_path(self):
+        return str(cache_directory())
+
+    def get_source_stamp(self):
+        return ""
+
+    def get_disambiguator(self):
+        return ""
+
+
+class _Impl(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # type: ignore[list-item]
+
+
+class _KernelCache(FunctionCache):
+    _impl_class = _Impl
+    _DIGEST = hashlib.sha256().digest_size
+
+    def _path(self, sig, codegen):
+        directory = usable_cache_directory()
+        if directory is None:
+            return None
+        key = hashlib.sha256(repr(self._index_key(sig, codegen)).encode()).hexdigest()[:32]
+        return directory / f"{self._py_func.__name__}-{key}.kernel"
+
+    def load_overload(self, sig, target_context):
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        if path is None or not path.exists():
+            _announce()
+            return None
+        try:
+            content = path.read_bytes()
+            digest, payload = content[: self._DIGEST], content[self._DIGEST :]
+            if hashlib.sha256(payload).digest() != digest:
+                raise ValueError("the entry is damaged")
+            return self._impl.rebuild(target_context, pickle.loads(payload))
+        except Exception:  # whatever is wrong with an entry, compiling again mends it
+            path.unlink(missing_ok=True)
+            _announce()
+            return None
+
+    def save_overload(self, sig, data):
+        path = self._path(sig, data.codegen)
+        if path is None or not self._impl.check_cachable(data):
+            return
+        payload = numba.core.serialize.dumps(self._impl.reduce(data))
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                temporary = file.name
+                file.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(temporary, path)
+        except OSError:  # a full disk must not stop a training
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+
+
+def launcher(function):
+    """Compile an entry point: releases the GIL, kept on disk."""
+    dispatcher = njit(nogil=True, **_OPTIONS)(function)
+    if hasattr(dispatcher, "_cache"):  # not with NUMBA_DISABLE_JIT
+        dispatcher._cache = _KernelCache(function)
+    return dispatcher
+
+
+def register_bytes():
+    """Bytes of a vector register of the processor that numba compiles for."""
+    features = config.CPU_FEATURES
+    if features is None:
+        by_name = config.CPU_NAME not in (None, "", "host")
+        features = "" if by_name else llvm.get_host_cpu_features().flatten()
+    if "+avx512f" in features.split(","):
+        return 64
+    return 32 if "+avx2" in features.split(",") or platform.machine() in _X86 else 16
+
+
+_X86 = ("x86_64", "AMD64")
+
+
+def default_threads():
+    """``NUMBA_NUM_THREADS``, or the cores that this process may use."""
+    return config.NUMBA_NUM_THREADS
+
+
+def jit_is_on():
+    """Whether kernels are compiled (``NUMBA_DISABLE_JIT`` is not set)."""
+    return not config.DISABLE_JIT

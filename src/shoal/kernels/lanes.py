@@ -1,0 +1,658 @@
+"""The vocabulary of the kernels: one source line with one meaning on SIMD, one thread and Python.
+
+A *lane* is one net (or, in prediction, one row). A kernel names its lane and is written once::
+
+    total = fma(load(lane, weights, p), load(lane, values, q), total)
+
+* CPU: ``lane`` is a ``LaneGroup(dtype, L)``; a value is an LLVM vector of L floats, so the line is
+  SIMD over L nets.
+* one thread a net (CUDA), or compiled scalar code: ``lane`` is an integer; a value is a float.
+* plain Python (``NUMBA_DISABLE_JIT=1``): the bodies below run as they stand.
+
+Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is shared:
+``fetch`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
+values that stay in registers; ``(0, 1, 2, 3)`` stands for a tile's extent of four.
+
+Nothing crosses lanes, and no operation carries a fast-math flag: a lane's bits depend neither on L
+nor on its neighbours. With ``SHOAL_CHECKED=1`` in the environment every load and store tests its
+index and raises ``IndexError``.
+"""
+
+import operator
+import os
+
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import (
+    NativeValue,
+    intrinsic,
+    models,
+    overload,
+    register_model,
+    typeof_impl,
+    unbox,
+)
+
+CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
+
+_I32 = ir.IntType(32)
+
+
+class Vec(types.Type):
+    """Numba type of a vector of n floats, one a lane."""
+
+    def __init__(self, element, n):
+        self.element, self.n = element, n
+        super().__init__(f"Vec({element}, {n})")
+
+    @property
+    def key(self):
+        return self.element, self.n
+
+
+class Mask(types.Type):
+    """Numba type of n truth values, one a lane."""
+
+    def __init__(self, n):
+        self.n = n
+        super().__init__(f"Mask({n})")
+
+    @property
+    def key(self):
+        return self.n
+
+
+class LaneGroup:
+    """CPU value of ``lane``: L nets side by side. It carries a type, no data.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+    n : int
+        Lanes L of the group.
+    tile : (int, int)
+        Register tiles' extent: units by rows (or by inputs).
+    """
+
+    def __init__(self, dtype, n, tile=(1, 1)):
+        self.dtype, self.n, self.tile = np.dtype(dtype), n, tile
+
+
+class LaneGroupType(types.Type):
+    """Numba type of a `LaneGroup`."""
+
+    def __init__(self, element, n, tile):
+        self.element, self.n, self.tile = element, n, tile
+        super().__init__(f"LaneGroup({element}, {n}, {tile})")
+
+    @property
+    def key(self):
+        return self.element, self.n, self.tile
+
+
+def _element(typ):
+    return typ.element if isinstance(typ, Vec) else typ
+
+
+def _llvm_element(typ):
+    return ir.FloatType() if _element(typ).bitwidth == 32 else ir.DoubleType()
+
+
+def _llvm(typ):
+    element = _llvm_element(typ)
+    return ir.VectorType(element, typ.n) if isinstance(typ, Vec) else element
+
+
+def _llvm_integer(typ):
+    element = ir.IntType(_element(typ).bitwidth)
+    return ir.VectorType(element, typ.n) if isinstance(typ, Vec) else element
+
+
+def _constant(typ, value):
+    """LLVM constant of a Vec or float type, the same in every lane."""
+    llvm = _llvm(typ)
+    return ir.Constant(llvm, [value] * typ.n if isinstance(typ, Vec) else value)
+
+
+def _integer_constant(typ, value):
+    llvm = _llvm_integer(typ)
+    return ir.Constant(llvm, [value] * typ.n if isinstance(typ, Vec) else value)
+
+
+def _suffix(typ):
+    bits = _element(typ).bitwidth
+    return f"v{typ.n}f{bits}" if isinstance(typ, Vec) else f"f{bits}"
+
+
+@register_model(Vec)
+class _VecModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, _llvm(fe_type))
+
+
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.n))
+
+
+@typeof_impl.register(LaneGroup)
+def _typeof_lane_group(value, context):
+    element = types.float32 if value.dtype == np.float32 else types.float64
+    return LaneGroupType(element, value.n, value.tile)
+
+
+@register_model(LaneGroupType)
+class _LaneGroupModel(models.OpaqueModel):
+    pass
+
+
+@unbox(LaneGroupType)
+def _unbox_lane_group(typ, obj, c):
+    return NativeValue(c.context.get_dummy_value())
+
+
+# ---------------------------------------------------------------- operators
+
+
+def _arithmetic(op, method):
+    @infer_global(op)
+    class _Template(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
+                return signature(args[0], *args)
+
+    @lower_builtin(op, Vec, Vec)
+    def _lower(context, builder, sig, args):
+        return getattr(builder, method)(*args)
+
+
+def _comparison(op, symbol):
+    @infer_global(op)
+    class _Template(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
+                return signature(Mask(args[0].n), *args)
+
+    @lower_builtin(op, Vec, Vec)
+    def _lower(context, builder, sig, args):
+        # ordered: a comparison with NaN is false (but NaN != NaN)
+        compare = builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered
+        return compare(symbol, *args)
+
+
+def _logic(op, method):
+    @infer_global(op)
+    class _Template(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and isinstance(args[0], Mask) and args[0] == args[1]:
+                return signature(args[0], *args)
+
+    @lower_builtin(op, Mask, Mask)
+    def _lower(context, builder, sig, args):
+        return getattr(builder, method)(*args)
+
+
+for _op, _method in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _arithmetic(_op, _method)
+for _op, _symbol in (
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+    (operator.eq, "=="),
+    (operator.ne, "!="),
+):
+    _comparison(_op, _symbol)
+
+
+@infer_global(operator.neg)
+class _Negation(AbstractTemplate):
+    def generic(self, args, kws):
+        if len(args) == 1 and isinstance(args[0], Vec):
+            return signature(args[0], *args)
+
+
+@lower_builtin(operator.neg, Vec)
+def _negate(context, builder, sig, args):
+    return builder.fneg(args[0])
+
+
+for _op, _method in ((operator.and_, "and_"), (operator.or_, "or_"), (operator.xor, "xor")):
+    _logic(_op, _method)
+
+
+# ---------------------------------------------------------------- emission
+
+
+def _data(context, builder, array_type, array):
+    return context.make_array(array_type)(context, builder, array).data
+
+
+def _splat(builder, typ, scalar):
+    if not isinstance(typ, Vec):
+        return scalar
+    undefined = ir.Constant(_llvm(typ), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, typ.n), [0] * typ.n)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
+def _value_type(lane, array):
+    """Type of a value of this lane read from this array."""
+    return Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else array.dtype
+
+
+def _raise_unless(context, builder, condition, message):
+    with cgutils.if_unlikely(builder, builder.not_(condition)):
+        context.call_conv.return_user_exc(builder, IndexError, (message,))
+
+
+class _Place:
+    """Addresses of one lane's elements in one array: C-contiguous, unchecked unless CHECKED."""
+
+    def __init__(self, context, builder, lane, lane_value, array, array_value):
+        self.context, self.builder, self.lane, self.array = context, builder, lane, array
+        self.type = _value_type(lane, array)
+        self.vector = isinstance(self.type, Vec)
+        made = context.make_array(array)(context, builder, array_value)
+        self.data, self.shape = made.data, cgutils.unpack_tuple(builder, made.shape)
+        if not self.vector and array.ndim == 2:
+            self.lane_index = context.cast(builder, lane_value, lane, types.intp)
+
+    def _check(self, position):
+        inside = self.builder.icmp_unsigned("<", position, self.shape[0])
+        _raise_unless(self.context, self.builder, inside, "a kernel left its array")
+        if self.vector and self.array.ndim == 2:
+            lanes = ir.Constant(position.type, self.lane.n)
+            same = self.builder.icmp_signed("==", self.shape[1], lanes)
+            _raise_unless(self.context, self.builder, same, "an array has another lane width")
+
+    def _address(self, position):
+        builder = self.builder
+        if CHECKED:
+            self._check(position)
+        if self.array.ndim == 1:
+            return builder.gep(self.data, [position])
+        if self.vector:
+            position = builder.mul(position, ir.Constant(position.type, self.lane.n), flags=["nsw"])
+            pointer = _llvm(self.type).as_pointer()
+            return builder.bitcast(builder.gep(self.data, [position]), pointer)
+        position = builder.add(builder.mul(position, self.shape[1]), self.lane_index)
+        return builder.gep(self.data, [position])
+
+    def load(self, position):
+        if self.array.ndim == 1:
+            return _splat(self.builder, self.type, self.builder.load(self._address(position)))
+        align = _element(self.type).bitwidth // 8
+        return self.builder.load(self._address(position), align=align)
+
+    def store(self, position, value):
+        align = _element(self.type).bitwidth // 8
+        self.builder.store(value, self._address(position), align=align)
+
+    def steps(self, position, stride, extent):
+        """The positions p, p + stride, ...: as many as ``extent`` has."""
+        for k in range(len(extent)):
+            if k:
+                position = self.builder.add(position, stride, flags=["nsw"])
+            yield position
+
+
+def _emit_fma(builder, typ, x, y, z):
+    function = ir.FunctionType(x.type, [x.type] * 3)
+    name = f"llvm.fma.{_suffix(typ)}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), [x, y, z])
+
+
+def _fraction_bits(typ):
+    return 23 if _element(typ).bitwidth == 32 else 52
+
+
+# ---------------------------------------------------------------- the vocabulary
+
+
+def _word(meaning):
+    """Decorator: a word of the vocabulary, given its plain-Python meaning and its compiled one.
+
+    Intrinsics rather than overloads: an overload is a function that numba compiles for each type,
+    which made two thirds of the compile time.
+    """
+
+    def decorate(compiled):
+        if config.DISABLE_JIT:
+            meaning.__doc__ = compiled.__doc__
+            return meaning
+        return intrinsic(compiled)
+
+    return decorate
+
+
+_p = types.intp
+
+
+@_word(lambda lane, a, p: a[p, lane] if a.ndim == 2 else a[p])
+def fetch(tc, lane, a, p):
+    """Element p: of this lane where ``a`` is (positions, L), shared where it is (positions,)."""
+
+    def codegen(context, builder, sig, args):
+        return _Place(context, builder, lane, args[0], a, args[1]).load(args[2])
+
+    return _value_type(lane, a)(lane, a, _p), codegen
+
+
+load = fetch  # by convention of an array that has lanes
+
+
+def _python_store(lane, a, p, v):
+    a[p, lane] = v
+
+
+@_word(_python_store)
+def store(tc, lane, a, p, v):
+    """Set element p of this lane. ``a`` is (positions, L)."""
+
+    def codegen(context, builder, sig, args):
+        _Place(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
+        return context.get_dummy_value()
+
+    return types.void(lane, a, _p, v), codegen
+
+
+@_word(
+    lambda lane, a, p, stride, extent: tuple(
+        fetch(lane, a, p + k * stride) for k in range(len(extent))
+    )
+)
+def fetch_strip(tc, lane, a, p, stride, extent):
+    """Tuple of the elements p, p + stride, ...: as many as ``extent`` has."""
+    typ = types.UniTuple(_value_type(lane, a), len(extent))
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], a, args[1])
+        values = [place.load(q) for q in place.steps(args[2], args[3], extent)]
+        return cgutils.pack_array(builder, values, _llvm(place.type))
+
+    return typ(lane, a, _p, _p, extent), codegen
+
+
+@_word(
+    lambda lane, a, p, first_stride, second_stride, first, second: tuple(
+        fetch(lane, a, p + k * first_stride + m * second_stride)
+        for k in range(len(first))
+        for m in range(len(second))
+    )
+)
+def fetch_tile(tc, lane, a, p, first_stride, second_stride, first, second):
+    """Tile of the elements p + k first_stride + m second_stride, m running fastest."""
+    typ = types.UniTuple(_value_type(lane, a), len(first) * len(second))
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], a, args[1])
+        values = [
+            place.load(q)
+            for row in place.steps(args[2], args[3], first)
+            for q in place.steps(row, args[4], second)
+        ]
+        return cgutils.pack_array(builder, values, _llvm(place.type))
+
+    return typ(lane, a, _p, _p, _p, first, second), codegen
+
+
+def _python_store_tile(lane, a, p, first_stride, second_stride, first, second, tile):
+    for k in range(len(first)):
+        for m in range(len(second)):
+            store(lane, a, p + k * first_stride + m * second_stride, tile[k * len(second) + m])
+
+
+@_word(_python_store_tile)
+def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile):
+    """Set element p + k first_stride + m second_stride to ``tile[k * len(second) + m]``."""
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], a, args[1])
+        values = iter(cgutils.unpack_tuple(builder, args[7]))
+        for row in place.steps(args[2], args[3], first):
+            for q in place.steps(row, args[4], second):
+                place.store(q, next(values))
+        return context.get_dummy_value()
+
+    return types.void(lane, a, _p, _p, _p, first, second, tile), codegen
+
+
+@_word(
+    lambda x, y, total: tuple(
+        fma(u, v, total[k * len(y) + m]) for k, u in enumerate(x) for m, v in enumerate(y)
+    )
+)
+def outer_fma(tc, x, y, total):
+    """``total[k, m] + x[k] * y[m]`` of a tile, one rounding each."""
+
+    def codegen(context, builder, sig, args):
+        xs, ys, totals = (cgutils.unpack_tuple(builder, a) for a in args)
+        products = [
+            _emit_fma(builder, total.dtype, u, v, totals[k * len(ys) + m])
+            for k, u in enumerate(xs)
+            for m, v in enumerate(ys)
+        ]
+        return cgutils.pack_array(builder, products, products[0].type)
+
+    return total(x, y, total), codegen
+
+
+@_word(lambda x, y: tuple(u * v for u, v in zip(x, y, strict=True)))
+def product(tc, x, y):
+    """``x[k] * y[k]`` of two tiles."""
+
+    def codegen(context, builder, sig, args):
+        pairs = zip(*(cgutils.unpack_tuple(builder, a) for a in args), strict=True)
+        products = [builder.fmul(u, v) for u, v in pairs]
+        return cgutils.pack_array(builder, products, products[0].type)
+
+    return x(x, y), codegen
+
+
+@_word(lambda x, second: tuple(u for u in x for _ in second))
+def spread(tc, x, second):
+    """Tile whose row k holds ``x[k]`` as often as ``second`` has places."""
+    typ = types.UniTuple(x.dtype, len(x) * len(second))
+
+    def codegen(context, builder, sig, args):
+        xs = cgutils.unpack_tuple(builder, args[0])
+        return cgutils.pack_array(builder, [u for u in xs for _ in second], xs[0].type)
+
+    return typ(x, second), codegen
+
+
+@_word(lambda x, value: type(x)(value))
+def like(tc, x, value):
+    """The number ``value`` as a value of x's type."""
+
+    def codegen(context, builder, sig, args):
+        return _splat(builder, x, context.cast(builder, args[1], value, _element(x)))
+
+    return x(x, value), codegen
+
+
+@_word(lambda lane, x: x)
+def splat(tc, lane, x):
+    """The scalar x in every lane."""
+    typ = Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else x
+
+    def codegen(context, builder, sig, args):
+        return _splat(builder, typ, context.cast(builder, args[1], x, _element(typ)))
+
+    return typ(lane, x), codegen
+
+
+@_word(lambda x, y, z: type(x)(np.float64(x) * np.float64(y) + np.float64(z)))
+def fma(tc, x, y, z):
+    """x * y + z with one rounding (in plain Python: close to one)."""
+    return x(x, y, z), lambda context, builder, sig, args: _emit_fma(builder, x, *args)
+
+
+@_word(lambda mask, x, y: x if mask else y)
+def select(tc, mask, x, y):
+    """x where mask is true, else y."""
+    return x(mask, x, y), lambda context, builder, sig, args: builder.select(*args)
+
+
+@_word(lambda mask: bool(mask))
+def any_lane(tc, mask):
+    """Whether the mask is true in any lane of the group."""
+
+    def codegen(context, builder, sig, args):
+        if not isinstance(mask, Mask):
+            return args[0]
+        packed = builder.bitcast(args[0], ir.IntType(mask.n))
+        return builder.icmp_unsigned("!=", packed, ir.Constant(packed.type, 0))
+
+    return types.boolean(mask), codegen
+
+
+@_word(lambda x: np.sqrt(x))
+def square_root(tc, x):
+    """Correctly rounded square root."""
+
+    def codegen(context, builder, sig, args):
+        function = ir.FunctionType(args[0].type, [args[0].type])
+        name = f"llvm.sqrt.{_suffix(x)}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+    return x(x), codegen
+
+
+@_word(lambda x: abs(x))
+def absolute(tc, x):
+    """x without its sign."""
+
+    def codegen(context, builder, sig, args):
+        bits = _element(x).bitwidth
+        integer = builder.bitcast(args[0], _llvm_integer(x))
+        cleared = builder.and_(integer, _integer_constant(x, (1 << (bits - 1)) - 1))
+        return builder.bitcast(cleared, _llvm(x))
+
+    return x(x), codegen
+
+
+@_word(lambda x, low, high: low if x < low else high if x > high else x)
+def clamp(tc, x, low, high):
+    """x limited to [low, high]; NaN passes through."""
+
+    def codegen(context, builder, sig, args):
+        x, low, high = args
+        x = builder.select(builder.fcmp_ordered("<", x, low), low, x)
+        return builder.select(builder.fcmp_ordered(">", x, high), high, x)
+
+    return x(x, low, high), codegen
+
+
+@_word(lambda x, y: y if x < y else x)
+def maximum(tc, x, y):
+    """The larger of x and y; x where either is NaN."""
+
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
+
+    return x(x, y), codegen
+
+
+def _python_power_of_two(shifted):
+    if isinstance(shifted, np.float32):
+        return np.uint32(int(shifted.view(np.uint32)) + 127 << 23 & 0xFFFFFFFF).view(np.float32)
+    integer = int(np.float64(shifted).view(np.uint64))
+    return np.uint64(integer + 1023 << 52 & 0xFFFFFFFFFFFFFFFF).view(np.float64)
+
+
+@_word(_python_power_of_two)
+def power_of_two(tc, shifted):
+    """2**k, where ``shifted`` is k + 1.5 * 2**(fraction bits): its low bits are k.
+
+    One past the largest exponent gives inf, one below the smallest 0.
+    """
+
+    def codegen(context, builder, sig, args):
+        fraction = _fraction_bits(shifted)
+        bias = 127 if fraction == 23 else 1023
+        integer = builder.bitcast(args[0], _llvm_integer(shifted))
+        biased = builder.add(integer, _integer_constant(shifted, bias))
+        exponent = builder.shl(biased, _integer_constant(shifted, fraction))
+        return builder.bitcast(exponent, _llvm(shifted))
+
+    return shifted(shifted), codegen
+
+
+def _python_split_exponent(x, root_half):
+    m, k = np.frexp(x)
+    if m < root_half:
+        m, k = m * 2, k - 1
+    return type(x)(k), type(x)(m)
+
+
+@_word(_python_split_exponent)
+def split_exponent(tc, x, root_half):
+    """(k, m) with x = m * 2**k and m in [root_half, 2 root_half), for positive normal x."""
+    pair = types.UniTuple(x, 2)
+
+    def codegen(context, builder, sig, args):
+        integer = builder.bitcast(args[0], _llvm_integer(x))
+        half = _splat(builder, x, context.cast(builder, args[1], root_half, _element(x)))
+        start = builder.bitcast(half, _llvm_integer(x))
+        shift = _integer_constant(x, _fraction_bits(x))
+        exponent = builder.ashr(builder.sub(integer, start), shift)
+        mantissa = builder.sub(integer, builder.shl(exponent, shift))
+        values = [builder.sitofp(exponent, _llvm(x)), builder.bitcast(mantissa, _llvm(x))]
+        return cgutils.pack_array(builder, values, _llvm(x))
+
+    return pair(x, root_half), codegen
+
+
+@_word(lambda x, single, double: single if isinstance(x, np.float32) else double)
+def by_dtype(tc, x, single, double):
+    """``single`` where x is float32, ``double`` where it is float64."""
+    which = 1 if _element(x).bitwidth == 32 else 2
+    typ = single if which == 1 else double
+    return typ(x, single, double), lambda context, builder, sig, args: args[which]
+
+
+def _extent(tc, lane, axis):
+    extent = lane.tile[axis] if isinstance(lane, LaneGroupType) else 1
+    typ = types.UniTuple(types.intp, extent)
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant_generic(builder, typ, tuple(range(extent)))
+
+    return typ(lane), codegen
+
+
+@_word(lambda lane: (0,))
+def unit_extent(tc, lane):
+    """Extent of a register tile along units."""
+    return _extent(tc, lane, 0)
+
+
+@_word(lambda lane: (0,))
+def row_extent(tc, lane):
+    """Extent of a register tile along rows (or inputs)."""
+    return _extent(tc, lane, 1)
+
+
+def lane_range(lane, a):
+    """The lanes of this group, for the rare loop over single nets. ``a`` is (positions, L)."""
+    return range(lane, lane + 1)
+
+
+@overload(lane_range)
+def _lane_range(lane, a):
+    if isinstance(lane, LaneGroupType):
+        return lambda lane, a: range(a.shape[1])
+    return lambda lane, a: range(lane, lane + 1)
