@@ -1,0 +1,46 @@
+"""Shoal trains small neural networks, one or a hundred thousand at once, from numpy arrays.
+
+>>> import numpy as np, shoal
+>>> X = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+>>> sweep = shoal.sweep(X, [0, 1, 1, 0], {"seed": range(10)}, epochs=200, learning_rate=0.05)
+>>> sweep.best.predict(X)
+array([0, 1, 1, 0])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .model import History, Model, load
+    from .network import fit, train
+    from .results import Sweep
+    from .settings import TUTORIAL
+    from .sweeps import sweep
+
+__version__ = "0.1.0.dev0"
+
+# Names are imported when they are used: `import shoal` stays fast.
+_HOME = {
+    "History": "model",
+    "Model": "model",
+    "Sweep": "results",
+    "TUTORIAL": "settings",
+    "fit": "network",
+    "load": "model",
+    "sweep": "sweeps",
+    "train": "network",
+}
+
+__all__ = ["TUTORIAL", "History", "Model", "Sweep", "fit", "load", "sweep", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'shoal' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,502 @@
+"""Runs a plan: memory, launches, threads, interruption.
+
+Each piece of a plan is trained by one Python thread from its first epoch to its last, in launches
+of 0.1 to 0.2 s; the kernels release the GIL. Between launches a thread looks whether it shall stop.
+Where launches are cut, and by which thread, changes no bit.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import Target
+from .grid import Grid
+from .kernels import cpu, jit
+from .kernels import optimizers as rows_of
+from .kernels.block import (
+    FINISHED,
+    INTERRUPTED,
+    OWN_ORDER,
+    PROGRESS_ROWS,
+    RUNNING,
+    SHARED_ORDER,
+    STATUS,
+    State,
+    Task,
+    Workspace,
+)
+from .kernels.lanes import LaneGroup
+from .kernels.losses import LARGEST, PARTIALS, RESIDUALS, SIDES
+from .plan import (
+    ACTIVATION_CODES,
+    LOSS_CODES,
+    Block,
+    Piece,
+    Plan,
+    Structure,
+    initial_factors,
+    lane_width,
+    pieces,
+    positions,
+    tile_rows,
+)
+
+Floats = NDArray[Any]
+
+_LAUNCH: Final = 0.15  # seconds
+_FIRST_LAUNCH: Final = 0.02
+# Shorter work runs in the calling thread: starting another takes 0.1 ms.
+_AT_ONCE: Final = 0.05
+
+
+def aligned(shape: tuple[int, ...], dtype: Any, fill: float = 0) -> NDArray[Any]:
+    """Array that starts on a cache line, so that no vector of 64 bytes crosses one."""
+    count, size = math.prod(shape), np.dtype(dtype).itemsize
+    memory = np.empty(count * size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    array = memory[start : start + count * size].view(dtype).reshape(shape)
+    array.fill(fill)
+    return array
+
+
+class Rows(NamedTuple):
+    """Checked rows: X (n, I) and the raw y, with the rows' number."""
+
+    X: Floats
+    y: Any
+    name: str
+
+
+@dataclass(eq=False)
+class Trained:
+    """One block after (or during) its training."""
+
+    block: Block
+    state: State
+    seconds: float = 0.0
+    loss: Floats | None = None
+    scores: Floats | None = None
+
+
+def _workspace(block: Block, dtype: Any) -> Workspace:
+    """Scratch arrays for training one group of a block."""
+    task, structure, L = block.task, block.structure, block.width.lanes
+    units, widest = sum(structure.widths[1:]), max(structure.widths)
+    P, stride = task.parameters, task.stride
+    at_once = task.batch <= task.tile
+    several_chunks = task.batch > 256
+    own = block.ordering == OWN_ORDER
+    orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
+
+    def lanes(rows: int) -> Floats:
+        return aligned((rows, L), dtype)
+
+    return Workspace(
+        values=lanes(units * stride),
+        deltas=lanes(units * stride),
+        gradient=lanes(block.width.tile[0] * widest + widest if at_once else P),
+        total=lanes(P if several_chunks else 0),
+        sums=lanes(PARTIALS + 1),
+        kept=lanes(P + block.state_rows),
+        step=lanes(rows_of.STEP_ROWS),
+        order=np.zeros((orders, task.rows), np.int32),
+        shared_inputs=aligned((task.tile * task.inputs,), dtype),
+        shared_targets=aligned((task.tile * task.outputs,), dtype),
+        lane_inputs=lanes(task.inputs * stride if own else 0),
+        lane_targets=lanes(task.outputs * stride if own else 0),
+    )
+
+
+def _allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -> State:
+    """A block's arrays before the first epoch; parameters are +0."""
+    G, L, P = block.groups, block.width.lanes, block.task.parameters
+    rates = aligned((G, rows_of.RATES, L), dtype)
+    for row, name in (
+        (rows_of.RATE, "learning_rate"),
+        (rows_of.MOMENTUM_RATE, "momentum"),
+        (rows_of.BETA_1, "beta_1"),
+        (rows_of.BETA_2, "beta_2"),
+        (rows_of.EPSILON, "epsilon"),
+    ):
+        values = np.array(grid.candidates[name], np.float64)
+        rates[:, row] = values[grid.index[name][block.nets]] if name in grid.index else values[0]
+    progress = np.zeros((G, PROGRESS_ROWS, L), np.int64)
+    progress[:, STATUS] = RUNNING if block.structure.epochs else FINISHED
+    return State(
+        params=aligned((G, P, L), dtype),
+        moments=aligned((G, block.state_rows, L), dtype),
+        rates=rates,
+        seeds=orders[block.nets],
+        alive=aligned((G, 1, L), dtype, 1),
+        losses=aligned((G, len(block.recorded), L), dtype, np.nan),
+        progress=progress,
+    )
+
+
+class Monitor:
+    """What a run says while it runs; this one is silent."""
+
+    def begin(self, total: int) -> None:
+        """A run of ``total`` epochs, summed over its nets, begins."""
+
+    def advance(self, epochs: int) -> None:
+        """So many epochs more are done."""
+
+    def compiling(self) -> None:
+        """Kernels are about to be compiled."""
+
+    def end(self) -> None:
+        """The run is over."""
+
+
+@contextmanager
+def _told(monitor: Monitor) -> Iterator[None]:
+    jit.before_compiling.append(monitor.compiling)
+    try:
+        yield
+    finally:
+        jit.before_compiling.remove(monitor.compiling)
+
+
+class Run:
+    """One training of all nets of a plan on one data set.
+
+    Parameters
+    ----------
+    plan, grid, target
+        What is trained.
+    rows : Rows
+        Training rows.
+    threads : int or None
+        None: as many as `jit.default_threads` says.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        grid: Grid,
+        target: Target,
+        rows: Rows,
+        orders: NDArray[np.uint64],
+        threads: int | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self.plan, self.target, self.rows = plan, target, rows
+        self.dtype = rows.X.dtype
+        self.threads = threads or jit.default_threads()
+        self.monitor = monitor or Monitor()
+        self.interrupted = False
+        self._encoded: dict[tuple[Any, ...], Floats] = {}
+        self._seeds = np.broadcast_to(grid.column("seed"), len(grid)).astype(np.uint64)
+        self.trained = [
+            Trained(block, _allocate(block, grid, orders, self.dtype)) for block in plan.blocks
+        ]
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._done = 0
+
+    def targets(self, structure: Structure, rows: Rows) -> Floats:
+        """The flat (n * O,) targets of these rows for nets of this structure."""
+        key = (rows.name, structure.widths[-1], structure.loss, structure.output)
+        if key not in self._encoded:
+            encoded = self.target.encode(
+                rows.y, structure.widths[-1], self.dtype, structure.loss, structure.output,
+                n=len(rows.X), name=rows.name,
+            )  # fmt: skip
+            self._encoded[key] = np.ascontiguousarray(encoded).ravel()
+        return self._encoded[key]
+
+    def initialise(self) -> None:
+        """Draw the initial weights."""
+        with _told(self.monitor):
+            for trained in self.trained:
+                block = trained.block
+                kinds, factors = initial_factors(block.structure)
+                cpu.initialise(
+                    trained.state.params, block.layers, self._seeds[block.nets], kinds, factors,
+                    0, block.groups,
+                )  # fmt: skip
+
+    def train(self) -> None:
+        """Train all nets; on Ctrl-C stop within a launch and mark what is not finished."""
+        blocks = self.plan.blocks
+        with _told(self.monitor):
+            for trained in self.trained:
+                self._launch(trained, _workspace(trained.block, self.dtype), 0, 0, 0, 0)
+        work = pieces(blocks, self.threads)
+        work = [piece for piece in work if blocks[piece.block].structure.epochs]
+        self.monitor.begin(
+            sum(
+                (p.last - p.first) * blocks[p.block].width.lanes * blocks[p.block].structure.epochs
+                for p in work
+            )
+        )
+        try:
+            self._run(work, self._train_piece, self._estimate(work))
+        finally:
+            self.monitor.end()
+            for trained in self.trained:
+                status = trained.state.progress[:, STATUS]
+                status[status == RUNNING] = INTERRUPTED
+
+    def _estimate(self, work: list[Piece]) -> float:
+        return sum(
+            (piece.last - piece.first)
+            * self.plan.blocks[piece.block].structure.epochs
+            * self.plan.blocks[piece.block].seconds_of_epoch()
+            for piece in work
+        )
+
+    def _run(self, work: list[Piece], call: Callable[[Piece], None], estimate: float) -> None:
+        """Call for each piece: here where it is short work, else in threads.
+
+        Threads even where one is enough: Ctrl-C reaches the main thread alone, which here only
+        waits, so that it cannot strike between a launch and the note that it is done.
+        """
+        self._stop.clear()
+        if estimate < _AT_ONCE and len(work) == 1:
+            call(work[0])
+            return
+        with ThreadPoolExecutor(min(self.threads, max(1, len(work)))) as pool:
+            pending = {pool.submit(call, piece) for piece in work}
+            try:
+                while pending:
+                    done, pending = wait(pending, 0.1, FIRST_COMPLETED)
+                    self._report()
+                    for future in done:
+                        future.result()
+            except KeyboardInterrupt:
+                self.interrupted = True
+                raise
+            finally:
+                self._stop.set()
+                for future in pending:
+                    future.cancel()
+        self._report()
+
+    def _report(self) -> None:
+        with self._lock:
+            done, self._done = self._done, 0
+        if done:
+            self.monitor.advance(done)
+
+    def _launch(
+        self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
+    ) -> None:
+        block = trained.block
+        cpu.train(
+            LaneGroup(self.dtype, block.width.lanes, block.width.tile),
+            block.task,
+            block.layers,
+            block.ordering,
+            self.rows.X.ravel(),
+            self.targets(block.structure, self.rows),
+            trained.state,
+            work,
+            first,
+            last,
+            start,
+            stop,
+        )
+
+    def _train_piece(self, piece: Piece) -> None:
+        trained = self.trained[piece.block]
+        block, state = trained.block, trained.state
+        work = _workspace(block, self.dtype)
+        per_epoch, groups = block.tiles_of_epoch, piece.last - piece.first
+        end = per_epoch * block.structure.epochs
+        position = 0
+        rate = per_epoch / (block.seconds_of_epoch() * groups)  # tiles a second, of all groups
+        length = end if end / rate < _AT_ONCE else rate * _FIRST_LAUNCH
+        while position < end and not self._stop.is_set():
+            begin = time.perf_counter()
+            stop = self._next_stop(position, int(length), per_epoch, end, groups)
+            self._launch(trained, work, piece.first, piece.last, position, stop)
+            seconds = max(time.perf_counter() - begin, 1e-6)
+            length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
+            epochs = stop // per_epoch - position // per_epoch
+            position = stop
+            with self._lock:
+                trained.seconds += seconds
+                self._done += epochs * groups * block.width.lanes
+            if not state.alive[piece.first : piece.last].any():
+                break
+        if position % per_epoch:  # stopped inside an epoch: back to the last whole one
+            state.params[piece.first] = work.kept[: block.task.parameters]
+        if not state.alive[piece.first : piece.last].any():
+            left = block.structure.epochs - position // per_epoch
+            with self._lock:
+                self._done += left * groups * block.width.lanes
+
+    @staticmethod
+    def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:
+        """Whole epochs; where one is longer than a launch and there is one group, a part of it."""
+        if length >= per_epoch or groups > 1:
+            return min(end, (position // per_epoch + max(1, length // per_epoch)) * per_epoch)
+        return min(position + max(1, length), (position // per_epoch + 1) * per_epoch)
+
+    def evaluate(self, rows: Rows) -> None:
+        """Loss and score of all nets on these rows, into ``trained.loss`` and ``.scores``."""
+        n = len(rows.X)
+        tasks = []
+        with _told(self.monitor):
+            for trained in self.trained:
+                block = trained.block
+                structure, L = block.structure, block.width.lanes
+                tile, stride = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize)
+                task = block.task._replace(rows=n, batch=n, tile=tile, stride=stride)
+                counts = structure.widths[-1] if self.target.kind == "numbers" else 1
+                trained.loss = aligned((block.groups, 1, L), self.dtype)
+                trained.scores = aligned((block.groups, counts, L), self.dtype)
+                tasks.append(task)
+                self._evaluate_groups(trained, task, rows, 0, 0)
+
+        def call(piece: Piece) -> None:
+            self._evaluate_groups(
+                self.trained[piece.block], tasks[piece.block], rows, piece.first, piece.last
+            )
+
+        whole = [Piece(k, 0, block.groups) for k, block in enumerate(self.plan.blocks)]
+        seconds = sum(
+            block.seconds_of_epoch() * block.groups * n / block.task.rows
+            for block in self.plan.blocks
+        )
+        if seconds < _AT_ONCE:
+            for piece in whole:
+                call(piece)
+            return
+        if self.interrupted and seconds > 2 * _LAUNCH:  # who pressed Ctrl-C is waiting
+            for trained in self.trained:
+                trained.loss, trained.scores = None, None
+            return
+        parts = max(1, min(int(seconds / 0.02), 8 * self.threads))
+        work = [
+            Piece(p.block, first, min(first + step, p.last))
+            for p in whole
+            for step in [max(1, p.last // parts)]
+            for first in range(0, p.last, step)
+        ]
+        self._run(work, call, seconds)
+
+    def _evaluate_groups(
+        self, trained: Trained, task: Task, rows: Rows, first: int, last: int
+    ) -> None:
+        block = trained.block
+        L, structure = block.width.lanes, block.structure
+        units, stride = sum(structure.widths[1:]), task.stride
+        score = RESIDUALS
+        if self.target.kind != "numbers":
+            largest = structure.widths[-1] > 1 and (
+                self.target.kind == "labels" or structure.output == "softmax"
+            )
+            score = LARGEST if largest else SIDES
+        work = _forward_workspace(units * stride, L, self.dtype)
+        sums = aligned((PARTIALS * (trained.scores.shape[1] + 1), L), self.dtype)  # type: ignore[union-attr]
+        cpu.evaluate(
+            LaneGroup(self.dtype, L, block.width.tile), task, block.layers, score,
+            rows.X.ravel(), self.targets(structure, rows), trained.state.params,
+            work, sums, trained.loss, trained.scores, first, last,
+        )  # fmt: skip
+
+
+def _forward_workspace(
+    positions: int, L: int, dtype: Any, orders: int = 0, tile: int = 0, inputs: int = 0
+) -> Workspace:
+    """Workspace of forward passes alone."""
+
+    def lanes(rows: int) -> Floats:
+        return aligned((rows, L), dtype)
+
+    return Workspace(
+        values=lanes(positions),
+        deltas=lanes(positions),
+        gradient=lanes(0),
+        total=lanes(0),
+        sums=lanes(0),
+        kept=lanes(0),
+        step=lanes(0),
+        order=np.zeros((orders, tile), np.int32),
+        shared_inputs=aligned((0,), dtype),
+        shared_targets=aligned((0,), dtype),
+        lane_inputs=lanes(inputs),
+        lane_targets=lanes(0),
+    )
+
+
+def pack(weights: list[Floats], biases: list[Floats] | None, dtype: Any) -> Floats:
+    """Parameters (P,) of one net in the kernels' order."""
+    parts = []
+    for k, w in enumerate(weights):
+        parts.append(np.asarray(w, dtype).T.ravel())
+        if biases is not None:
+            parts.append(np.asarray(biases[k], dtype).ravel())
+    return np.concatenate(parts)
+
+
+def unpack(params: Floats, layers: NDArray[np.int64]) -> tuple[list[Floats], list[Floats]]:
+    """(weights (I, O), biases (O,)) of a net's parameters (P,); no biases where it has none."""
+    weights, biases = [], []
+    for inputs, units, w, b, *_ in layers.tolist():
+        weights.append(
+            np.ascontiguousarray(params[w : w + inputs * units].reshape(units, inputs).T)
+        )
+        if b >= 0:
+            biases.append(np.array(params[b : b + units]))
+    return weights, biases
+
+
+def predict(
+    X: Floats,
+    weights: list[Floats],
+    biases: list[Floats] | None,
+    activations: tuple[str, ...],
+    output: str,
+    threads: int | None = None,
+) -> Floats:
+    """Outputs (n, O) of one net for X (n, I): lanes are rows."""
+    dtype, (n, inputs) = X.dtype, X.shape
+    widths = (inputs, *(w.shape[1] for w in weights))
+    structure = Structure(
+        widths,
+        activations,
+        output,
+        "squared_error",
+        biases is not None,
+        "auto",
+        0,
+        n,
+        False,
+        True,
+        0,
+    )
+    layers, P = positions(structure)
+    width = lane_width(dtype, jit.register_bytes())
+    L, units = width.lanes, sum(widths[1:])
+    tile, stride = tile_rows(-(-n // L), units + inputs, L * dtype.itemsize)
+    task = Task(
+        n, inputs, widths[-1], P, n, tile, stride, 0, 1, 1,
+        ACTIVATION_CODES[output], LOSS_CODES["squared_error"], 0,
+    )  # fmt: skip
+    params, outputs = pack(weights, biases, dtype), np.empty(n * widths[-1], dtype)
+    lane, flat = LaneGroup(dtype, L, width.tile), X.ravel()
+
+    def call(part: tuple[int, int]) -> None:
+        work = _forward_workspace(units * stride, L, dtype, L, tile, inputs * stride)
+        cpu.predict(lane, task, layers, flat, params, work, outputs, *part)
+
+    parts = min(threads or jit.default_threads(), 1 + n * P // 5_000_000)
+    edges = [n * k // parts for k in range(parts + 1)]
+    spans = list(zip(edges[:-1], edges[1:], strict=True))
+    call(spans[0])
+    if parts > 1:
+        with ThreadPoolExecutor(parts - 1) as pool:
+            list(pool.map(call, spans[1:]))
+    return outputs.reshape(n, -1)

@@ -1,0 +1,59 @@
+"""What a run tells its user: a progress bar, and a word before the first compilation."""
+
+import sys
+
+from .engine import Monitor
+
+
+class Bar(Monitor):
+    """A tqdm bar of epochs, in a terminal or a notebook, once a run takes more than a second.
+
+    Parameters
+    ----------
+    always : bool
+        Show it at once, and where standard error is no terminal too.
+    """
+
+    def __init__(self, always: bool) -> None:
+        self._always = always
+        self._said = False
+
+    def begin(self, total: int) -> None:
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(
+            total=total,
+            unit=" epochs",
+            unit_scale=True,
+            desc="training",
+            delay=0 if self._always else 1,
+            disable=False if self._always else None,
+            leave=self._always,
+        )
+
+    def advance(self, epochs: int) -> None:
+        """Move the bar on."""
+        self._bar.update(epochs)
+
+    def compiling(self) -> None:
+        """Say why the first run takes longer."""
+        if not self._said:
+            self._said = True
+            print(
+                "shoal: compiling its kernels for this machine; this happens once, "
+                "and takes 10 to 20 seconds",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def end(self) -> None:
+        """Close the bar."""
+        self._bar.close()
+
+
+def monitor(progress: bool | None) -> Monitor:
+    """Monitor for a ``progress`` argument: True, False, or None for where a person looks on."""
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(f"progress = {progress!r} must be True, False or None")
+    return Monitor() if progress is False else Bar(progress is True)
