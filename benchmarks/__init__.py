@@ -1,0 +1,1 @@
+"""Benchmarks: asv suites (asv_*.py), rivals, the side-by-side test, the speed goals (compare)."""

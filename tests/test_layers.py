@@ -1,0 +1,152 @@
+"""The layers of the package: who may import whom, read from the source with ast."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "shoal"
+
+# From the bottom up. A module imports from its own layer or a lower one, and never in a circle.
+LAYERS = [
+    {"kernels"},
+    {"settings", "grid", "data", "reference"},
+    {"plan"},
+    {"engine"},
+    {"progress", "model"},
+    {"results"},
+    {"sweeps", "network"},
+    {"plots", "demo", "cli"},
+]
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+TOP = len(LAYERS) - 1
+
+
+def part_of(path, source):
+    """'kernels/jit.py' -> 'kernels', 'plan.py' -> 'plan', '__init__.py' -> '__init__'."""
+    return path.relative_to(source).with_suffix("").parts[0]
+
+
+def imports(path, source=SOURCE):
+    """Yield (absolute dotted name, whether at module top level) for each import in a file.
+
+    ``from . import plan`` and ``from .plan import x`` both yield a name that begins 'shoal.plan'.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside_functions = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    package = ("shoal", *path.relative_to(source).parent.parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            names = [".".join((*base, alias.name)) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, node not in inside_functions
+
+
+def edges(source=SOURCE):
+    """Yield (file, importing part, imported part): '' is the package itself."""
+    for path in sorted(source.rglob("*.py")):
+        for name, _ in imports(path, source):
+            if name.split(".")[0] == "shoal":
+                first = (name.split(".") + [""])[1]
+                known = (source / first).is_dir() or (source / f"{first}.py").is_file()
+                yield path.relative_to(source), part_of(path, source), first if known else ""
+
+
+def faults(source=SOURCE):
+    """Return one sentence for each import that breaks a rule of the layers."""
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        file, part = path.relative_to(source), part_of(path, source)
+        if part != "__init__" and part not in LEVEL:
+            found.append(f"{file} is in no layer: say in LAYERS which one it belongs to")
+        for name, at_top in imports(path, source):
+            library = name.split(".")[0]
+            if library in ("numba", "llvmlite") and part != "kernels":
+                found.append(f"{file} imports {name}: only kernels/ may import {library}")
+            if library in ("matplotlib", "sklearn") and at_top:
+                found.append(f"{file} imports {name} at its top: import it where it is used")
+    for file, importer, imported in edges(source):
+        if importer == "__init__" or importer == imported:
+            continue
+        if imported in ("", "__init__"):
+            if LEVEL.get(importer, 0) < TOP:
+                found.append(f"{file} imports the package itself: only the top layer may")
+        elif LEVEL.get(imported, 0) > LEVEL.get(importer, TOP):
+            found.append(f"{file} imports {imported}, which is above it")
+    return found + circles(source)
+
+
+def circles(source=SOURCE):
+    """Return a sentence if parts import each other in a circle."""
+    graph = {}
+    for _, importer, imported in edges(source):
+        if importer != imported and imported and "__init__" not in (importer, imported):
+            graph.setdefault(importer, set()).add(imported)
+    while graph:
+        leaves = {part for targets in graph.values() for part in targets} - set(graph)
+        for targets in graph.values():
+            targets -= leaves
+        done = {part for part, targets in graph.items() if not targets}
+        if not done:
+            return [f"a circle of imports among {sorted(graph)}"]
+        graph = {part: targets - done for part, targets in graph.items() if part not in done}
+    return []
+
+
+def test_the_layers_hold():
+    assert not faults()
+
+
+BROKEN = {
+    "above": ({"kernels/block.py": "from ..plan import make", "plan.py": ""}, "which is above it"),
+    "above_in_a_function": (
+        {"settings.py": "def f():\n    from shoal import cli\n", "cli.py": ""},
+        "which is above it",
+    ),
+    "circle": ({"sweep.py": "from . import results", "results.py": "import shoal.sweep"}, "circle"),
+    "numba": ({"plan.py": "def f():\n    from numba import njit\n"}, "only kernels/ may"),
+    "optional_at_the_top": (
+        {"cli.py": "try:\n    import matplotlib\nexcept E:\n    pass"},
+        "its top",
+    ),
+    "package": ({"plan.py": "import shoal"}, "only the top layer may"),
+    "unplaced": ({"oddments.py": ""}, "in no layer"),
+}
+
+
+@pytest.mark.parametrize("files, fault", BROKEN.values(), ids=BROKEN)
+def test_a_broken_layer_is_seen(tmp_path, files, fault):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert [sentence for sentence in faults(tmp_path) if fault in sentence]
+
+
+def test_what_is_allowed_is_no_fault(tmp_path):
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "jit.py").write_text("import numba\nfrom . import lanes")
+    (tmp_path / "kernels" / "lanes.py").write_text("")
+    (tmp_path / "plan.py").write_text("from .kernels import lanes\nfrom shoal.settings import x")
+    (tmp_path / "settings.py").write_text("import numpy as np")
+    (tmp_path / "cli.py").write_text("import shoal\ndef f():\n    import matplotlib.pyplot\n")
+    assert not faults(tmp_path)
+
+
+def test_importing_shoal_imports_nothing_heavy():
+    heavy = {"numba", "llvmlite", "sklearn", "matplotlib", "scipy", "rich", "tqdm"}
+    program = f"import sys, shoal; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
