@@ -96,13 +96,21 @@ class LaneWidth(NamedTuple):
 
 
 def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes of a group: one vector register of nets.
+    """Lanes of a group: 64 bytes of nets, with tiles of 2 units x 4 rows, or x 2 without AVX-512.
 
-    With tiles of 2 units x 4 rows, eight sums in flight hide the latency of an fma on every x86-64
-    core, and fit 16 registers. On a core with AVX-512 this ran a 64-32-10 step at 91 GFLOP/s (4 x 4
-    tiles: 85, twice the lanes with 2 x 2 tiles: 68) and 3-4-1 nets within 15% of the widest groups.
+    Eight sums in flight hide the latency of an fma; with registers of 32 bytes a group takes two, and
+    2 x 2 tiles are eight sums in 16 registers. Measured in ns a net and step, on one core:
+
+    ============================  =====  ========  =======  =====
+    float32                       3-4-1  64-32-10  30-16-3  4-8-3
+    ============================  =====  ========  =======  =====
+    AVX-512, 16 lanes, 2 x 4         15      3650      950    258
+    AVX2, 16 lanes, 2 x 2            20      4280     1010    285
+    AVX2, 8 lanes, 2 x 4             22      4030     1110    362
+    AVX2, 32 lanes, 1 x 1            17      8020     1650    343
+    ============================  =====  ========  =======  =====
     """
-    return LaneWidth(max(16, register_bytes) // np.dtype(dtype).itemsize, (2, 4))
+    return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 4) if register_bytes == 64 else (2, 2))
 
 
 def positions(structure: Structure) -> tuple[NDArray[np.int64], int]:

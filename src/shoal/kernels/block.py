@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .jit import body, inlined_body
 from .lanes import (
     any_lane,
+    fetch,
     fma,
     lane_range,
     like,
@@ -239,15 +240,23 @@ def _copy_shared(task, X, y, order, first, rows, work):
 
 @body
 def _gather_own(lane, task, X, y, order, first, rows, work, targets):
-    """Each lane's own rows into it, unit-major. X (n * I,), y (n * O,), order (L, n)."""
-    for q in lane_range(lane, work.lane_inputs):
-        for s in range(rows):
-            row = order[q, first + s]
-            for i in range(task.inputs):
-                work.lane_inputs[i * task.stride + s, q] = X[row * task.inputs + i]
-            if targets:
+    """Each lane's own rows into it, unit-major. X (n * I,), y (n * O,), order (L, n).
+
+    Sixteen inputs of all lanes at a time, whose places are sixteen cache lines: the other way round
+    each store would miss the L1 cache.
+    """
+    for s in range(rows):
+        for start in range(0, task.inputs, 16):
+            end = min(start + 16, task.inputs)
+            for q in lane_range(lane, work.lane_inputs):
+                row = order[q, first + s] * task.inputs
+                for i in range(start, end):
+                    store(q, work.lane_inputs, i * task.stride + s, fetch(q, X, row + i))
+        if targets:
+            for q in lane_range(lane, work.lane_inputs):
+                row = order[q, first + s] * task.outputs
                 for o in range(task.outputs):
-                    work.lane_targets[o * task.stride + s, q] = y[row * task.outputs + o]
+                    store(q, work.lane_targets, o * task.stride + s, fetch(q, y, row + o))
 
 
 @body
