@@ -14,12 +14,15 @@ from .lanes import (
     any_lane,
     fetch,
     fma,
+    fetch_rows,
+    lane_extent,
     lane_range,
     like,
     load,
     select,
     splat,
     store,
+    store_tile,
     unit_extent,
 )
 from .layers import IDENTITY, bias_gradient, deltas_layer, forward_layer, gradient_strip
@@ -239,24 +242,33 @@ def _copy_shared(task, X, y, order, first, rows, work):
 
 
 @body
-def _gather_own(lane, task, X, y, order, first, rows, work, targets):
-    """Each lane's own rows into it, unit-major. X (n * I,), y (n * O,), order (L, n).
+def _gather(lane, source, width, order, column, a, p, stride):
+    """Each lane's own row of ``source`` (n * width,) into a[p], a[p + stride], ...
 
-    Sixteen inputs of all lanes at a time, whose places are sixteen cache lines: the other way round
-    each store would miss the L1 cache.
+    order : (L, n). a : (positions, L). In squares of as many elements as lanes, transposed in
+    registers: element by element it took 1.5 of 5.7 us a 64-32-10 step.
     """
+    extent = lane_extent(lane)
+    i = 0
+    while i + len(extent) <= width:
+        row = fetch_rows(lane, source, width, order, column, i)
+        store_tile(lane, a, p + i * stride, stride, 0, extent, (0,), row)
+        i += len(extent)
+        if i < width and i + len(extent) > width:
+            i = width - len(extent)  # the last square overlaps the one before
+    if i < width:
+        for q in lane_range(lane, a):
+            for k in range(width):
+                store(q, a, p + k * stride, fetch(q, source, order[q, column] * width + k))
+
+
+@body
+def _gather_own(lane, task, X, y, order, first, rows, work, targets):
+    """Each lane's own rows into it, unit-major. X (n * I,), y (n * O,), order (L, n)."""
     for s in range(rows):
-        for start in range(0, task.inputs, 16):
-            end = min(start + 16, task.inputs)
-            for q in lane_range(lane, work.lane_inputs):
-                row = order[q, first + s] * task.inputs
-                for i in range(start, end):
-                    store(q, work.lane_inputs, i * task.stride + s, fetch(q, X, row + i))
+        _gather(lane, X, task.inputs, order, first + s, work.lane_inputs, s, task.stride)
         if targets:
-            for q in lane_range(lane, work.lane_inputs):
-                row = order[q, first + s] * task.outputs
-                for o in range(task.outputs):
-                    store(q, work.lane_targets, o * task.stride + s, fetch(q, y, row + o))
+            _gather(lane, y, task.outputs, order, first + s, work.lane_targets, s, task.stride)
 
 
 @body

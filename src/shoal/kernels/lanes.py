@@ -296,6 +296,15 @@ class _Place:
         align = _element(self.type).bitwidth // 8
         return self.builder.load(self._address(position), align=align)
 
+    def load_across(self, position):
+        """As many consecutive elements of a shared array as there are lanes, one a lane."""
+        if not self.vector:
+            return self.builder.load(self._address(position))
+        if CHECKED:
+            self._check(self.builder.add(position, ir.Constant(position.type, self.lane.n - 1)))
+        pointer = self.builder.bitcast(self._address(position), _llvm(self.type).as_pointer())
+        return self.builder.load(pointer, align=_element(self.type).bitwidth // 8)
+
     def store(self, position, value):
         align = _element(self.type).bitwidth // 8
         self.builder.store(value, self._address(position), align=align)
@@ -312,6 +321,24 @@ def _emit_fma(builder, typ, x, y, z):
     function = ir.FunctionType(x.type, [x.type] * 3)
     name = f"llvm.fma.{_suffix(typ)}"
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), [x, y, z])
+
+
+def _transpose(builder, vectors):
+    """Transpose n vectors of n (a power of two): swap off-diagonal halves at every scale."""
+    n, vectors = len(vectors), list(vectors)
+    scale = 1
+    while scale < n:
+        for i in range(n):
+            if i & scale:
+                continue
+            x, y = vectors[i], vectors[i + scale]
+            upper = [e if not e & scale else n + e - scale for e in range(n)]
+            lower = [e + scale if not e & scale else n + e for e in range(n)]
+            for k, elements in ((i, upper), (i + scale, lower)):
+                mask = ir.Constant(ir.VectorType(_I32, n), elements)
+                vectors[k] = builder.shuffle_vector(x, y, mask)
+        scale *= 2
+    return vectors
 
 
 def _fraction_bits(typ):
@@ -624,8 +651,7 @@ def by_dtype(tc, x, single, double):
     return typ(x, single, double), lambda context, builder, sig, args: args[which]
 
 
-def _extent(tc, lane, axis):
-    extent = lane.tile[axis] if isinstance(lane, LaneGroupType) else 1
+def _extent(lane, extent):
     typ = types.UniTuple(types.intp, extent)
 
     def codegen(context, builder, sig, args):
@@ -637,13 +663,48 @@ def _extent(tc, lane, axis):
 @_word(lambda lane: (0,))
 def unit_extent(tc, lane):
     """Extent of a register tile along units."""
-    return _extent(tc, lane, 0)
+    return _extent(lane, lane.tile[0] if isinstance(lane, LaneGroupType) else 1)
 
 
 @_word(lambda lane: (0,))
 def row_extent(tc, lane):
     """Extent of a register tile along rows (or inputs)."""
-    return _extent(tc, lane, 1)
+    return _extent(lane, lane.tile[1] if isinstance(lane, LaneGroupType) else 1)
+
+
+@_word(lambda lane: (0,))
+def lane_extent(tc, lane):
+    """Extent of as many elements as the group has lanes."""
+    return _extent(lane, lane.n if isinstance(lane, LaneGroupType) else 1)
+
+
+@_word(lambda lane, source, width, rows, column, i: (source[rows[lane, column] * width + i],))
+def fetch_rows(tc, lane, source, width, rows, column, i):
+    """From i on, as many elements of each lane's own row as the group has lanes.
+
+    Row r of ``source`` (n * width,) begins at ``r * width``; that of lane q is ``rows[q, column]``.
+    """
+    place_type = _value_type(lane, source)
+    n = lane.n if isinstance(lane, LaneGroupType) else 1
+    typ = types.UniTuple(place_type, n)
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], source, args[1])
+        made = context.make_array(rows)(context, builder, args[3])
+        columns = cgutils.unpack_tuple(builder, made.shape)[1]
+        values = []
+        for q in range(n):
+            lane_index = ir.Constant(columns.type, q)
+            if not place.vector:
+                lane_index = context.cast(builder, args[0], lane, _p)
+            entry = builder.add(builder.mul(lane_index, columns), args[4])
+            row = context.cast(
+                builder, builder.load(builder.gep(made.data, [entry])), rows.dtype, _p
+            )
+            values.append(place.load_across(builder.add(builder.mul(row, args[2]), args[5])))
+        return cgutils.pack_array(builder, _transpose(builder, values), _llvm(place_type))
+
+    return typ(lane, source, _p, rows, _p, _p), codegen
 
 
 def lane_range(lane, a):
