@@ -14,6 +14,7 @@ from .block import (
     predict_rows,
     train_group,
 )
+from .environment import IEEE, exchange_control
 from .jit import launcher
 from .random import initial_weights
 
@@ -24,6 +25,7 @@ def train(lane, task, layers, ordering, X, y, nets, work, first, last, start, st
 
     X : (n * I,). y : (n * O,). layers : (layers, COLUMNS). nets : a block's State.
     """
+    before = exchange_control(IEEE)
     for g in range(first, last):
         state = State(
             nets.params[g],
@@ -35,6 +37,7 @@ def train(lane, task, layers, ordering, X, y, nets, work, first, last, start, st
             nets.progress[g],
         )
         train_group(lane, task, layers, ordering, X, y, state, work, start, stop)
+    exchange_control(before)
 
 
 @launcher
@@ -44,14 +47,18 @@ def evaluate(lane, task, layers, score, X, y, params, work, sums, losses, scores
     params : (groups, P, L). sums : (PARTIALS * (counts + 1), L). losses : (groups, 1, L).
     scores : (groups, counts, L).
     """
+    before = exchange_control(IEEE)
     for g in range(first, last):
         evaluate_group(lane, task, layers, score, X, y, params[g], work, sums, losses[g], scores[g])
+    exchange_control(before)
 
 
 @launcher
 def predict(lane, task, layers, X, params, work, outputs, first, last):
     """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : (P,)."""
+    before = exchange_control(IEEE)
     predict_rows(lane, task, layers, X, params, work, outputs, first, last)
+    exchange_control(before)
 
 
 @launcher
@@ -61,6 +68,7 @@ def initialise(params, layers, seeds, kinds, factors, first, last):
     params : (groups, P, L), +0 before. layers : (layers, COLUMNS). seeds : (groups, L) uint64.
     kinds, factors : (layers,).
     """
+    before = exchange_control(IEEE)
     for g in range(first, last):
         for q in range(params.shape[2]):
             for k in range(len(layers)):
@@ -69,3 +77,4 @@ def initialise(params, layers, seeds, kinds, factors, first, last):
                     params[g], q, layer[WEIGHTS], layer[INPUTS], layer[UNITS], k,
                     seeds[g, q], kinds[k], factors[k],
                 )  # fmt: skip
+    exchange_control(before)

@@ -6,6 +6,7 @@ that a launcher calls, and breaks on a truncated entry. An entry that cannot be 
 compiled again; where nothing can be written, kernels are compiled in each process.
 """
 
+import functools
 import hashlib
 import os
 import pickle
@@ -43,7 +44,8 @@ class _BodyLibrary(JITCodeLibrary):
     def finalize(self):
         self._raise_if_finalized()
         for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
+            if hasattr(library, "_reload_init"):  # in newer versions of numba
+                self._reload_init.update(library._reload_init)
             self._final_module.link_in(library._get_module_for_linking(), preserve=True)
         self._finalize_dynamic_globals()
         self._finalized = True
@@ -215,6 +217,7 @@ def launcher(function):
     return dispatcher
 
 
+@functools.cache
 def register_bytes():
     """Bytes of a vector register of the processor that numba compiles for."""
     features = config.CPU_FEATURES
