@@ -1,0 +1,191 @@
+"""Pictures of a sweep: functions that take a `Sweep` and return the matplotlib Axes."""
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .results import Sweep
+
+Axes: TypeAlias = Any  # matplotlib.axes.Axes; matplotlib is imported where it is used
+
+# Okabe and Ito's colours, told apart with any colour vision; black and yellow are left out.
+_CATEGORIES: Final = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
+_MOST_VALUES: Final = 12  # colours or columns that a reader can tell apart
+_MOST_LINES: Final = 2_000
+_INK: Final = "#333333"
+
+
+class _Share(NamedTuple):
+    """The nets with one value of a setting."""
+
+    label: str
+    colour: Any
+    nets: NDArray[np.intp]
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError(
+            'plots need matplotlib, which cannot be imported: pip install "shoal[plot]"'
+        ) from None
+    return pyplot.subplots(layout="constrained")[1]
+
+
+def _word(value: Any) -> str:
+    """Short name of a setting's value, as it stands on an axis."""
+    if isinstance(value, tuple):
+        return "-".join(map(_word, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _shares(sweep: Sweep, name: str, setting: str) -> list[_Share]:
+    """Nets by the values of a varied setting: numbers ascending, else in the order of the grid."""
+    varied = sweep._grid.varied
+    if setting not in varied:
+        raise ValueError(f"{name} = {setting!r} must be a varied setting: {', '.join(varied)}")
+    column = sweep._grid.column(setting).tolist()
+    values = list(dict.fromkeys(column))
+    if len(values) > _MOST_VALUES:
+        raise ValueError(
+            f"{name} = {setting!r} has {len(values)} values in this sweep, but must have at most "
+            f"{_MOST_VALUES}, to be told apart"
+        )
+    ordered = all(isinstance(value, int | float) for value in values)
+    if ordered or len(values) > len(_CATEGORIES):
+        from matplotlib import colormaps
+
+        colours: Any = colormaps["viridis"](np.linspace(0, 0.88, len(values)))
+    else:
+        colours = _CATEGORIES
+    at: dict[Any, list[int]] = {value: [] for value in (sorted(values) if ordered else values)}
+    for i, value in enumerate(column):
+        at[value].append(i)
+    return [
+        _Share(_word(value), colour, np.array(nets))
+        for (value, nets), colour in zip(at.items(), colours, strict=False)
+    ]
+
+
+def _legend(ax: Axes, title: str, shares: list[_Share]) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=s.colour, linewidth=3, label=s.label) for s in shares]
+    ax.legend(handles=lines, title=title.replace("_", " "), frameon=False)
+
+
+def _median(values: NDArray[Any]) -> NDArray[Any]:
+    """Median over the first axis; a diverged net (NaN) counts as the worst."""
+    middle = np.median(np.where(np.isnan(values), np.inf, values), axis=0)
+    return np.where(np.isfinite(middle), middle, np.nan)
+
+
+def plot_losses(sweep: Sweep, *, by: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the training loss of each net over its epochs, and the median of each colour.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        Of more than 2,000 nets, 2,000 evenly spaced ones are drawn.
+    by : str, optional
+        The varied setting that colours stand for.
+    ax : Axes, optional
+        Where to draw; None: a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import numpy as np, shoal
+    >>> from shoal.plots import plot_losses
+    >>> grid = {"learning_rate": [0.01, 0.1], "seed": range(8)}
+    >>> sweep = shoal.sweep(np.eye(3), [0.0, 1.0, 2.0], grid, hidden=4, epochs=20)
+    >>> plot_losses(sweep, by="learning_rate").get_xlabel()
+    'epoch'
+    """
+    ax = _axes(ax)
+    from matplotlib.collections import LineCollection
+
+    count = min(len(sweep), _MOST_LINES)
+    drawn = np.unique(np.linspace(0, len(sweep) - 1, count).astype(np.intp))
+    histories = {int(i): sweep[int(i)].history for i in drawn}
+    shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], drawn)]
+    thin = float(np.clip(40 / count, 0.08, 0.6))
+    for share in shares:
+        nets = [histories[i] for i in share.nets.tolist() if i in histories]
+        lines = [np.column_stack((net.epoch + 1, net.loss)) for net in nets]
+        ax.add_collection(LineCollection(lines, colors=[share.colour], alpha=thin, linewidths=0.7))
+        # nets that were recorded at the same epochs have a median
+        for epochs in {net.epoch.tobytes(): net.epoch for net in nets}.values():
+            same = [net.loss for net in nets if np.array_equal(net.epoch, epochs)]
+            ax.plot(epochs + 1, _median(np.array(same)), color="white", linewidth=4, zorder=3)
+            ax.plot(epochs + 1, _median(np.array(same)), color=share.colour, lw=2.2, zorder=4)
+    ax.set_yscale("log")
+    ax.autoscale_view()
+    ax.margins(x=0.01)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("training loss")
+    if by:
+        _legend(ax, by, shares)
+    return ax
+
+
+def plot_scores(sweep: Sweep, x: str, *, by: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the score of each net as a dot, in columns, and the median of each column as a bar.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        The nets.
+    x : str
+        The varied setting that columns stand for.
+    by : str, optional
+        Another one, which colours stand for.
+    ax : Axes, optional
+        Where to draw; None: a new figure.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> import numpy as np, shoal
+    >>> from shoal.plots import plot_scores
+    >>> grid = {"hidden": [2, 4, 8], "learning_rate": [0.01, 0.1], "seed": range(8)}
+    >>> sweep = shoal.sweep(np.eye(3), [0.0, 1.0, 2.0], grid, epochs=20)
+    >>> plot_scores(sweep, "hidden", by="learning_rate").get_xlabel()
+    'hidden'
+    """
+    ax = _axes(ax)
+    columns = _shares(sweep, "x", x)
+    every = np.arange(len(sweep))
+    shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], every)]
+    scores = sweep.results["score"]
+    width = 0.8 / len(shares)
+    for c, column in enumerate(columns):
+        for k, share in enumerate(shares):
+            nets = np.intersect1d(column.nets, share.nets)
+            nets = nets[np.isfinite(scores[nets])]
+            if not len(nets):
+                continue
+            middle = c + (k - (len(shares) - 1) / 2) * width
+            # multiples of the golden ratio spread the dots evenly, the same way each time
+            aside = (np.arange(len(nets)) * 0.6180339887 % 1 - 0.5) * width * 0.7
+            ax.scatter(middle + aside, scores[nets], 7, [share.colour], alpha=0.45, linewidths=0)
+            median = float(np.median(scores[nets]))
+            ends = [middle - 0.42 * width, middle + 0.42 * width]
+            ax.plot(ends, [median, median], color=_INK, linewidth=1.6, solid_capstyle="butt")
+    ax.set_xticks(range(len(columns)), [column.label for column in columns])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlabel(x.replace("_", " "))
+    ax.set_ylabel("score")
+    if by:
+        _legend(ax, by, shares)
+    return ax
