@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import stat
 from pathlib import Path
 
 import click
@@ -64,22 +63,14 @@ def _version(distribution: str, extra: str = "") -> str:
         return f'not installed: pip install "shoal[{extra}]"' if extra else "version not known"
 
 
-def _cache_state(directory: Path, usable: bool) -> str:
+def _cache_state(directory: Path, problem: str | None) -> str:
     """What the cache holds, or why it cannot be used."""
-    if usable:
-        sizes = [path.stat().st_size for path in directory.glob("*.kernel")]
-        if not sizes:
-            return "empty: the first training compiles, once"
-        return f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB; writable"
-    advice = "each process compiles anew; SHOAL_CACHE_DIR names another folder"
-    if not directory.is_dir():
-        return f"cannot be made; {advice}"
-    status = directory.stat()
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        return f"not used, as it belongs to another user; {advice}"
-    if stat.S_IMODE(status.st_mode) & 0o022:
-        return "not used, as other users may write to it: chmod 700 makes it safe"
-    return f"not writable; {advice}"
+    if problem is not None:
+        return f"not used, as {problem}; each process compiles (SHOAL_CACHE_DIR names another)"
+    sizes = [path.stat().st_size for path in directory.glob("*.kernel")]
+    if not sizes:
+        return "empty: the first training compiles, once"
+    return f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB; writable"
 
 
 @main.command()
@@ -97,7 +88,6 @@ def info() -> None:
     lanes = {dtype: lane_width(np.dtype(dtype), register).lanes for dtype in ("float32", "float64")}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     directory = jit.cache_directory()
-    usable = jit.usable_cache_directory() is not None
     rows = {
         "shoal": __version__,
         "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
@@ -112,7 +102,7 @@ def info() -> None:
         "kernels": ("compiled" if jit.jit_is_on() else "plain Python, as NUMBA_DISABLE_JIT is set")
         + (", bounds checked, as SHOAL_CHECKED is set" if CHECKED else ""),
         "cache": str(directory),
-        "cache state": _cache_state(directory, usable),
+        "cache state": _cache_state(directory, jit.cache_problem()),
         "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
     }
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -220,14 +220,14 @@ class Target:
         if loss == "cross_entropy":
             right = "from 0 to 1 where loss = 'cross_entropy'"
             _check_all((targets >= 0) & (targets <= 1), array, name, right)
-            if output == "softmax":
-                sums = targets.sum(axis=1, dtype=np.float64)
-                wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
-                if len(wrong):
-                    raise ValueError(
-                        f"{name}[{wrong[0]}].sum() = {sums[wrong[0]]} must be 1 where "
-                        "loss = 'cross_entropy' and output = 'softmax'"
-                    )
+        if output == "softmax" and (loss == "cross_entropy" or self.kind == "multilabel"):
+            sums = targets.sum(axis=1, dtype=np.float64)
+            wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
+            if len(wrong):
+                raise ValueError(
+                    f"{name}[{wrong[0]}].sum() = {sums[wrong[0]]} must be 1 where "
+                    f"loss = {loss!r} and output = 'softmax'"
+                )
         return targets
 
     def predict(self, outputs: NDArray[Any], output: str) -> NDArray[Any]:
@@ -365,8 +365,21 @@ def _as_targets(y: Any, n: int | None, name: str) -> NDArray[Any]:
     if array.size == 0:
         raise ValueError(f"{name}.shape = {array.shape} must have at least one row and one column")
     if array.dtype.kind == "f":
-        _check_all(np.isfinite(array), array, name, "a finite number")
+        check_finite(array, name)
     return array
+
+
+def check_finite(array: NDArray[Any], name: str) -> None:
+    """Raise an error that names the first element that is NaN or infinity.
+
+    Examples
+    --------
+    >>> check_finite(np.array([[1.0, np.nan]]), "X")
+    Traceback (most recent call last):
+        ...
+    ValueError: X[0, 1] = nan must be a finite number
+    """
+    _check_all(np.isfinite(array), array, name, "a finite number")
 
 
 def _as_floats(
@@ -374,7 +387,8 @@ def _as_floats(
 ) -> NDArray[Any]:
     """Return the array C-contiguous in `dtype`, all finite; `shape` is the one the user knows."""
     with np.errstate(over="ignore"):  # said below, with the place
-        floats = np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+        # writable: for read-only arrays numba would compile every kernel once more
+        floats = np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
     user = array if shape is None else array.reshape(shape)
     _check_all(np.isfinite(floats), user, name, f"a finite {floats.dtype}")
     return floats

@@ -53,8 +53,10 @@ Floats = NDArray[Any]
 
 _LAUNCH: Final = 0.15  # seconds
 _FIRST_LAUNCH: Final = 0.02
-# Shorter work runs in the calling thread: starting another takes 0.1 ms.
+# One piece of shorter work runs in the calling thread, in one launch.
 _AT_ONCE: Final = 0.05
+# Starting threads takes 0.1 to 0.2 ms.
+_WORTH_THREADS: Final = 0.002
 
 
 def aligned(shape: tuple[int, ...], dtype: Any, fill: float = 0) -> NDArray[Any]:
@@ -144,11 +146,11 @@ def _allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) 
 class Monitor:
     """What a run says while it runs; this one is silent."""
 
-    def begin(self, total: int) -> None:
-        """A run of ``total`` epochs, summed over its nets, begins."""
+    def begin(self, nets: int) -> None:
+        """A run of so many nets begins."""
 
-    def advance(self, epochs: int) -> None:
-        """So many epochs more are done."""
+    def advance(self, nets: float) -> None:
+        """So much more is done, in nets: an epoch counts by the time that it takes."""
 
     def compiling(self) -> None:
         """Kernels are about to be compiled."""
@@ -201,7 +203,7 @@ class Run:
         ]
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._done = 0
+        self._done = 0.0
 
     def targets(self, structure: Structure, rows: Rows) -> Floats:
         """The flat (n * O,) targets of these rows for nets of this structure."""
@@ -233,14 +235,11 @@ class Run:
                 self._launch(trained, _workspace(trained.block, self.dtype), 0, 0, 0, 0)
         work = pieces(blocks, self.threads)
         work = [piece for piece in work if blocks[piece.block].structure.epochs]
-        self.monitor.begin(
-            sum(
-                (p.last - p.first) * blocks[p.block].width.lanes * blocks[p.block].structure.epochs
-                for p in work
-            )
-        )
+        self._cost = self._estimate(work)
+        self._nets = sum(block.count for block in blocks)
+        self.monitor.begin(self._nets)
         try:
-            self._run(work, self._train_piece, self._estimate(work))
+            self._run(work, self._train_piece, self._cost)
         finally:
             self.monitor.end()
             for trained in self.trained:
@@ -284,9 +283,9 @@ class Run:
 
     def _report(self) -> None:
         with self._lock:
-            done, self._done = self._done, 0
+            done, self._done = self._done, 0.0
         if done:
-            self.monitor.advance(done)
+            self.monitor.advance(done / self._cost * self._nets)
 
     def _launch(
         self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
@@ -322,19 +321,16 @@ class Run:
             self._launch(trained, work, piece.first, piece.last, position, stop)
             seconds = max(time.perf_counter() - begin, 1e-6)
             length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
-            epochs = stop // per_epoch - position // per_epoch
-            position = stop
             with self._lock:
                 trained.seconds += seconds
-                self._done += epochs * groups * block.width.lanes
+                self._done += (stop - position) / rate
+            position = stop
             if not state.alive[piece.first : piece.last].any():
                 break
         if position % per_epoch:  # stopped inside an epoch: back to the last whole one
             state.params[piece.first] = work.kept[: block.task.parameters]
-        if not state.alive[piece.first : piece.last].any():
-            left = block.structure.epochs - position // per_epoch
-            with self._lock:
-                self._done += left * groups * block.width.lanes
+        with self._lock:
+            self._done += (end - position) / rate if not self._stop.is_set() else 0.0
 
     @staticmethod
     def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:
@@ -369,7 +365,7 @@ class Run:
             block.seconds_of_epoch() * block.groups * n / block.task.rows
             for block in self.plan.blocks
         )
-        if seconds < _AT_ONCE:
+        if seconds < _WORTH_THREADS:
             for piece in whole:
                 call(piece)
             return
@@ -377,7 +373,7 @@ class Run:
             for trained in self.trained:
                 trained.loss, trained.scores = None, None
             return
-        parts = max(1, min(int(seconds / 0.02), 8 * self.threads))
+        parts = 4 * self.threads
         work = [
             Piece(p.block, first, min(first + step, p.last))
             for p in whole

@@ -128,7 +128,8 @@ def expand(
     3
     """
     shared = resolve(fixed)
-    if isinstance(grid, str) or not isinstance(grid, Iterable):
+    scalar = isinstance(grid, np.ndarray) and grid.ndim == 0
+    if isinstance(grid, str) or scalar or not isinstance(grid, Iterable):
         raise TypeError(f"grid = {show(grid)} must be a dict of lists, or an iterable of dicts")
     columns = _Columns(fixed)
     if isinstance(grid, Mapping):

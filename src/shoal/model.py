@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .data import Target, check_inputs
+from .settings import check_together, resolve
 
 Floats = NDArray[Any]
 
@@ -114,6 +115,7 @@ class Model:
         """
         from .engine import predict
 
+        _check_layers(self.weights, self.biases)
         rows = check_inputs(X, inputs=self.widths[0], dtype=self.dtype)
         activations = tuple(self.settings["activation"])
         return predict(rows, self.weights, self.biases, activations, self.settings["output"])
@@ -178,15 +180,36 @@ class Model:
         )
         metadata = {"format": _FORMAT, "about": about, "sha256": _checksum(arrays, about)}
         path = Path(path)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
+        if path.is_dir():
+            raise IsADirectoryError(f"path = {str(path)!r} is a directory, but must be a file")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"path = {str(path)!r} must be in a directory that exists")
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with open(temporary, "xb") as file:
                 file.write(save(arrays, metadata))
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _check_layers(weights: Sequence[Floats], biases: Sequence[Floats] | None) -> None:
+    """Refuse layers that do not chain: kernels trust the shapes."""
+    inputs, dtype = len(weights[0]), weights[0].dtype
+    for k, w in enumerate(weights):
+        if w.ndim != 2 or len(w) != inputs or not w.size:
+            raise ValueError(f"weights[{k}].shape = {w.shape} must be ({inputs}, units)")
+        if w.dtype != dtype or dtype not in (np.float32, np.float64):
+            raise ValueError(f"weights[{k}].dtype = {w.dtype} must be float32 or float64, as all")
+        inputs = w.shape[1]
+    if biases is None:
+        return
+    shapes, right = [b.shape for b in biases], [w.shape[1:] for w in weights]
+    if shapes != right:
+        raise ValueError(f"biases have shapes {shapes}, but must have {right}, as of the weights")
 
 
 def _checksum(arrays: Mapping[str, Floats], about: str) -> str:
@@ -207,33 +230,47 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = os.fsdecode(path)
+    said = f"path = {path!r}"
+    with open(path, "rb"):  # the system's own error where there is no such file
+        pass
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
+        with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise ValueError(f"{said} is no model that Shoal saved")
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
-        raise ValueError(
-            f"path = {str(path)!r} is no safetensors file, or is damaged: {error}"
-        ) from None
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"path = {str(path)!r} is no model that Shoal saved")
+        raise ValueError(f"{said} is no safetensors file, or is damaged: {error}") from None
     about = metadata.get("about", "")
     if metadata.get("sha256") != _checksum(arrays, about):
-        raise ValueError(f"path = {str(path)!r} is damaged: its checksum does not match")
-    values = json.loads(about)
-    if values["version"] > _VERSION:
-        raise ValueError(
-            f"path = {str(path)!r} has version {values['version']}, but this Shoal reads up to "
-            f"{_VERSION}"
-        )
-    settings = values["settings"]
-    for name in ("hidden", "activation"):
-        settings[name] = tuple(settings[name])
-    return Model(
-        [arrays[f"weights.{k}"] for k in range(values["layers"])],
-        [arrays[f"biases.{k}"] for k in range(values["layers"])] if values["bias"] else None,
-        settings,
-        Target.from_json(values["target"]),
-        History(arrays["history.epoch"], arrays["history.loss"]),
-        values["status"],
-    )
+        raise ValueError(f"{said} is damaged: its checksum does not match")
+    try:
+        values = json.loads(about)
+        version = values["version"]
+        if version <= _VERSION:
+            return _build(values, arrays)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{said} is no model that Shoal saved: {error}") from None
+    raise ValueError(f"{said} has version {version}, but this Shoal reads up to {_VERSION}")
+
+
+def _build(values: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Model:
+    """Model of a file's values, each checked: a file may come from anywhere."""
+    weights = [arrays[f"weights.{k}"] for k in range(values["layers"])]
+    biases = [arrays[f"biases.{k}"] for k in range(values["layers"])] if values["bias"] else None
+    _check_layers(weights, biases)
+    given = {**values["settings"], "dtype": str(weights[0].dtype)}
+    given["hidden"] = [w.shape[1] for w in weights[:-1]]
+    settings = check_together(resolve(given))
+    del settings["validation"]
+    target = Target.from_json(values["target"])
+    output, loss, outputs = target.resolve(settings["output"], settings["loss"])
+    if (output, loss) != (settings["output"], settings["loss"]):
+        raise ValueError(f"output = {output!r} and loss = {loss!r} must not be auto")
+    if outputs != weights[-1].shape[1]:
+        raise ValueError(f"weights[-1].shape = {weights[-1].shape} must have {outputs} columns")
+    epoch, losses = arrays["history.epoch"], arrays["history.loss"]
+    if epoch.shape != losses.shape or epoch.ndim != 1:
+        raise ValueError(f"history.epoch.shape = {epoch.shape} must be that of history.loss")
+    return Model(weights, biases, settings, target, History(epoch, losses), str(values["status"]))

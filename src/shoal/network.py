@@ -6,12 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .data import Target
+from .data import Target, check_finite, check_inputs
 from .engine import pack, unpack
 from .grid import Grid
 from .model import History, Model
 from .results import Sweep
-from .settings import SETTINGS, TUTORIAL, check_together, resolve
+from .settings import SETTINGS, TUTORIAL, check_together, resolve, show
 from .sweeps import prepare
 
 _GIVEN_BY_WEIGHTS: Final = {
@@ -79,19 +79,16 @@ def fit(
     return Sweep(grid, run.target, run, validation)[0]
 
 
-def _check_arrays(
-    arrays: Sequence[NDArray[Any]], name: str, dtype: Any = None
-) -> list[NDArray[Any]]:
+def _check_arrays(arrays: Any, name: str, dtype: Any = None) -> list[NDArray[Any]]:
     """Return writable float arrays, checked one by one."""
-    if isinstance(arrays, np.ndarray) or not isinstance(arrays, Sequence) or not len(arrays):
-        raise TypeError(
-            f"{name} must be a list of arrays, one a layer, not {type(arrays).__name__}"
-        )
+    if not isinstance(arrays, list | tuple):
+        raise TypeError(f"{name} = {show(arrays)} must be a list of arrays, one a layer")
+    if not arrays:
+        raise ValueError(f"{name} = {show(arrays)} must have at least one array, one a layer")
     for k, array in enumerate(arrays):
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) or np.ma.isMaskedArray(array):
             raise TypeError(
-                f"{name}[{k}] is a {type(array).__name__}, but must be a numpy array, "
-                "to be changed in place"
+                f"{name}[{k}] = {show(array)} must be a numpy array, to be changed in place"
             )
         if array.dtype not in (np.float32, np.float64):
             raise TypeError(f"{name}[{k}].dtype = {array.dtype} must be float32 or float64")
@@ -102,8 +99,9 @@ def _check_arrays(
             raise ValueError(
                 f"{name}[{k}] is read-only, but must be writable, to be changed in place"
             )
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name}[{k}] has NaN or infinity, but must be finite")
+        if any(array is other for other in arrays[:k]):
+            raise ValueError(f"{name}[{k}] must be an array of its own, not one given before")
+        check_finite(array, f"{name}[{k}]")
     return list(arrays)
 
 
@@ -197,21 +195,16 @@ def train(
         "bias": biases is not None,
         "dtype": str(dtype),
     }
-    n = len(X)  # type: ignore[arg-type]
+    rows = check_inputs(X, dtype=dtype)
     grid = _one(resolved)
-    target = Target.numbers(y, n)
-    if target.outputs != weights[-1].shape[1]:
-        raise ValueError(
-            f"weights[{len(weights) - 1}].shape = {weights[-1].shape} must have {target.outputs} "
-            f"columns, one for each output in y"
-        )
-    inputs = np.shape(X)[1] if np.ndim(X) == 2 else None
-    if inputs is not None and inputs != len(weights[0]):
-        raise ValueError(
-            f"weights[0].shape = {weights[0].shape} must have {inputs} rows, one for each "
-            "column of X"
-        )
-    run, _ = prepare(X, y, grid, target, progress, None)
+    target = Target.numbers(y, len(rows))
+    for k, axis, size, what in (
+        (0, 0, rows.shape[1], "a row for each column of X"),
+        (len(weights) - 1, 1, target.outputs, "a column for each output in y"),
+    ):
+        if weights[k].shape[axis] != size:
+            raise ValueError(f"weights[{k}].shape = {weights[k].shape} must have {what}: {size}")
+    run, _ = prepare(rows, y, grid, target, progress, None)
     trained = run.trained[0]
     trained.state.params[:] = pack(weights, biases, dtype)[:, np.newaxis]
     try:

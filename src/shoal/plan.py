@@ -98,8 +98,8 @@ class LaneWidth(NamedTuple):
 def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
     """Lanes of a group: 64 bytes of nets, with tiles of 2 units x 4 rows, or x 2 without AVX-512.
 
-    Eight sums in flight hide the latency of an fma; with registers of 32 bytes a group takes two, and
-    2 x 2 tiles are eight sums in 16 registers. Measured in ns a net and step, on one core:
+    Eight sums in flight hide the latency of an fma; with registers of 32 bytes a group takes two,
+    and 2 x 2 tiles are eight sums in 16 registers. Measured in ns a net and step, on one core:
 
     ============================  =====  ========  =======  =====
     float32                       3-4-1  64-32-10  30-16-3  4-8-3
@@ -177,7 +177,9 @@ class Block:
     Attributes
     ----------
     nets : (groups, L) array
-        The net in each lane; lanes left over repeat a net of their group.
+        The net in each lane; lanes left over at the end repeat the last net.
+    count : int
+        Number of nets.
     ordering : int
         IN_PLACE, SHARED_ORDER (the nets of a group share each epoch's row order) or OWN_ORDER.
     """
@@ -188,6 +190,7 @@ class Block:
     width: LaneWidth
     ordering: int
     nets: NDArray[np.int64]
+    count: int
     recorded: NDArray[np.int64]
 
     @property
@@ -251,34 +254,28 @@ def order_seeds(grid: Grid) -> NDArray[np.uint64]:
     return np.where(missing[index], seeds, values[index])
 
 
-def _groups(nets: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:
-    """Nets in groups of lanes; the lanes left over repeat the last net."""
-    short = -len(nets) % lanes
-    return np.append(nets, np.repeat(nets[-1:], short)).reshape(-1, lanes)
-
-
 def _arrange(
     nets: NDArray[np.int64], orders: NDArray[np.uint64], shuffled: bool, lanes: int
 ) -> list[tuple[int, NDArray[np.int64]]]:
-    """(ordering, groups) of nets of one structure.
+    """(ordering, nets) of the blocks of one structure.
 
     Whole groups of nets that share a row order read each row once for all; what is left over reads
     its own rows.
     """
     if not shuffled:
-        return [(IN_PLACE, _groups(nets, lanes))]
+        return [(IN_PLACE, nets)]
     by_order = np.argsort(orders, kind="stable")
     nets, orders = nets[by_order], orders[by_order]
     _, starts, counts = np.unique(orders, return_index=True, return_counts=True)
     if len(starts) == 1:
-        return [(SHARED_ORDER, _groups(nets, lanes))]
+        return [(SHARED_ORDER, nets)]
     rank = np.arange(len(nets)) - np.repeat(starts, counts)
     whole = rank < np.repeat(counts // lanes * lanes, counts)
     left = nets[~whole]
-    arranged = [(SHARED_ORDER, nets[whole].reshape(-1, lanes))] if whole.any() else []
+    arranged = [(SHARED_ORDER, nets[whole])] if whole.any() else []
     if len(left):
         one_order = len(np.unique(orders[~whole])) == 1
-        arranged.append((SHARED_ORDER if one_order else OWN_ORDER, _groups(left, lanes)))
+        arranged.append((SHARED_ORDER if one_order else OWN_ORDER, left))
     return arranged
 
 
@@ -308,12 +305,14 @@ def make_plan(
             structure.epochs, record_every, int(structure.mean),
             ACTIVATION_CODES[structure.output], LOSS_CODES[structure.loss], structure.optimizer,
         )  # fmt: skip
-        for ordering, groups in _arrange(nets, orders[nets], structure.shuffle, width.lanes):
-            number = len(plan.blocks)
-            plan.blocks.append(Block(structure, layers, task, width, ordering, groups, recorded))
-            # backwards, so that of a net and its repetitions the first counts
-            plan.block_of[groups.ravel()] = number
-            plan.place_of[groups.ravel()[::-1]] = np.arange(groups.size)[::-1]
+        for ordering, members in _arrange(nets, orders[nets], structure.shuffle, width.lanes):
+            plan.block_of[members] = len(plan.blocks)
+            plan.place_of[members] = np.arange(len(members))
+            padding = np.repeat(members[-1:], -len(members) % width.lanes)
+            lanes = np.append(members, padding).reshape(-1, width.lanes)
+            plan.blocks.append(
+                Block(structure, layers, task, width, ordering, lanes, len(members), recorded)
+            )
     return plan
 
 

@@ -45,10 +45,10 @@ def _word(value: Any) -> str:
 
 def _shares(sweep: Sweep, name: str, setting: str) -> list[_Share]:
     """Nets by the values of a varied setting: numbers ascending, else in the order of the grid."""
-    varied = sweep._grid.varied
+    varied = sweep.varied
     if setting not in varied:
         raise ValueError(f"{name} = {setting!r} must be a varied setting: {', '.join(varied)}")
-    column = sweep._grid.column(setting).tolist()
+    column = sweep.column(setting).tolist()
     values = list(dict.fromkeys(column))
     if len(values) > _MOST_VALUES:
         raise ValueError(

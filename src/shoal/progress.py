@@ -3,10 +3,11 @@
 import sys
 
 from .engine import Monitor
+from .settings import show
 
 
 class Bar(Monitor):
-    """A tqdm bar of epochs, in a terminal or a notebook, once a run takes more than a second.
+    """A tqdm bar of nets, in a terminal or a notebook, once a run takes more than a second.
 
     Parameters
     ----------
@@ -14,35 +15,35 @@ class Bar(Monitor):
         Show it at once, and where standard error is no terminal too.
     """
 
+    _said = False  # in this process
+
     def __init__(self, always: bool) -> None:
         self._always = always
-        self._said = False
 
-    def begin(self, total: int) -> None:
+    def begin(self, nets: int) -> None:
         """Open the bar."""
         from tqdm.auto import tqdm
 
         self._bar = tqdm(
-            total=total,
-            unit=" epochs",
-            unit_scale=True,
+            total=nets,
             desc="training",
+            bar_format="{l_bar}{bar}| {n:.0f} of {total} nets [{elapsed}<{remaining}]",
             delay=0 if self._always else 1,
             disable=False if self._always else None,
             leave=self._always,
         )
 
-    def advance(self, epochs: int) -> None:
+    def advance(self, nets: float) -> None:
         """Move the bar on."""
-        self._bar.update(epochs)
+        self._bar.update(min(nets, self._bar.total - self._bar.n))
 
     def compiling(self) -> None:
         """Say why the first run takes longer."""
-        if not self._said:
-            self._said = True
+        if not Bar._said:
+            Bar._said = True
             print(
                 "shoal: compiling its kernels for this machine; this happens once, "
-                "and takes 10 to 20 seconds",
+                "and takes 10 to 30 seconds",
                 file=sys.stderr,
                 flush=True,
             )
@@ -55,5 +56,5 @@ class Bar(Monitor):
 def monitor(progress: bool | None) -> Monitor:
     """Monitor for a ``progress`` argument: True, False, or None for where a person looks on."""
     if progress is not None and not isinstance(progress, bool):
-        raise TypeError(f"progress = {progress!r} must be True, False or None")
+        raise TypeError(f"progress = {show(progress)} must be True, False or None")
     return Monitor() if progress is False else Bar(progress is True)

@@ -1,6 +1,7 @@
 """What a sweep has come to: the table, the best nets, each net as a model."""
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, overload
 
@@ -12,9 +13,11 @@ from .engine import Rows, Run, unpack
 from .grid import Grid
 from .kernels.block import EPOCHS, STATUS
 from .model import History, Model
+from .settings import SETTINGS, show
 
 Floats = NDArray[Any]
 
+_RESULTS: Final = ("loss", "score", "val_loss", "epochs", "status", "seconds")
 STATUS_NAMES: Final = np.array(["running", "finished", "stopped", "diverged", "interrupted"])
 
 
@@ -27,6 +30,7 @@ class Sweep:
     ----------
     results : dict of arrays
         A row a net: a column a varied setting, then loss, score, val_loss, epochs, status, seconds.
+        Where loss or epochs is a varied setting, its column is loss_setting or epochs_setting.
     best : Model
         By score, then loss, then position.
     losses : (N, records) array
@@ -48,7 +52,32 @@ class Sweep:
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
             return [self._model(k) for k in range(len(self))[i]]
-        return self._model(range(len(self))[i])
+        try:
+            return self._model(range(len(self))[i])
+        except IndexError:
+            raise IndexError(f"sweep[{i}] does not exist: there are {len(self)} nets") from None
+
+    def __iter__(self) -> Iterator[Model]:
+        return map(self._model, range(len(self)))
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The settings that the grid names."""
+        return self._grid.varied
+
+    def column(self, setting: str) -> NDArray[Any]:
+        """Return the values of one setting, varied or not, a row a net.
+
+        Examples
+        --------
+        >>> import numpy as np, shoal
+        >>> sweep = shoal.sweep(np.eye(2), [0.0, 1.0], {"hidden": [4, (2, 2)]}, epochs=5)
+        >>> sweep.column("hidden")
+        array([(4,), (2, 2)], dtype=object)
+        """
+        if setting not in SETTINGS:
+            raise ValueError(f"setting = {setting!r} must be one of {', '.join(SETTINGS)}")
+        return self._grid.column(setting)
 
     def _model(self, i: int) -> Model:
         trained = self._run.trained[self._run.plan.block_of[i]]
@@ -121,7 +150,7 @@ class Sweep:
     def results(self) -> dict[str, NDArray[Any]]:
         """The table of the sweep."""
         trained = self._run.trained
-        table = {name: self._grid.column(name) for name in self._grid.varied}
+        table = {_column(name): self._grid.column(name) for name in self._grid.varied}
         table["loss"] = self._last_losses()
         table["score"] = self._scores()
         none = np.full(len(self), np.nan, self._run.dtype)
@@ -162,33 +191,53 @@ class Sweep:
         [True, True]
         """
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 0:
-            raise ValueError(f"k = {k!r} must be a whole number >= 0")
+            raise ValueError(f"k = {show(k)} must be a whole number >= 0")
         return [self[int(i)] for i in self.order()[:k]]
 
     def __repr__(self) -> str:
         counts = dict(zip(*np.unique(self.results["status"], return_counts=True), strict=True))
         told = ", ".join(f"{count} {status}" for status, count in counts.items())
         i = int(self.order()[0])
-        best = ", ".join(f"{name}={self.results[name][i]!s}" for name in self._grid.varied)
+        best = ", ".join(f"{name}={self.results[_column(name)][i]!s}" for name in self.varied)
         return (
             f"Sweep({len(self)} nets, {told}; best: {best}, "
             f"score {self.results['score'][i]:.4g}, loss {self.results['loss'][i]:.4g})"
         )
 
 
+def _column(setting: str) -> str:
+    """Name of a varied setting's column: that of a result keeps its own."""
+    return f"{setting}_setting" if setting in _RESULTS else setting
+
+
+def _exact_sum(values: Floats) -> float:
+    """Sum rounded once, so that no machine differs; infinity where it overflows."""
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.inf
+
+
 def _variation(flat: Floats, n: int) -> Floats:
-    """Sum of squares about the mean, (O,); exactly rounded sums, so that no machine differs."""
+    """Sum of squares about the mean, (O,)."""
     columns = flat.reshape(n, -1).astype(np.float64).T
-    means = [math.fsum(column) / n for column in columns]
-    return np.array(
-        [math.fsum((column - mean) ** 2) for column, mean in zip(columns, means, strict=True)]
-    )
+    means = [_exact_sum(column) / n for column in columns]
+    with np.errstate(over="ignore"):
+        squares = [(column - mean) ** 2 for column, mean in zip(columns, means, strict=True)]
+    return np.array([_exact_sum(column) for column in squares])
 
 
 def _r2(residuals: Floats, total: Floats) -> Floats:
-    """R squared, the mean over the outputs; a constant output counts 1 if met exactly, else 0."""
+    """R squared, the mean over the outputs; a constant output counts 1 if met exactly, else 0.
+
+    NaN where y is so large that its squares overflow.
+    """
     mean = np.zeros_like(residuals[:, 0])
-    for o, variation in enumerate(total):
-        left = residuals[:, o]
-        mean += 1 - left / variation if variation > 0 else np.where(left == 0, 1.0, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for o, variation in enumerate(total):
+            left = residuals[:, o]
+            if variation == 0:
+                mean += left == 0
+            else:
+                mean += 1 - left / variation if variation < np.inf else np.nan
     return mean / len(total)

@@ -1,9 +1,12 @@
 """sweep(): many nets at once. (The module is not called sweep, as it would hide the function.)"""
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .data import Target, check_inputs
@@ -13,17 +16,42 @@ from .kernels.jit import register_bytes
 from .plan import make_plan, order_seeds
 from .progress import monitor
 from .results import Sweep
+from .settings import show
 
 
 def check_threads(threads: Any) -> int | None:
     """Return ``threads`` checked."""
     if threads is None:
         return None
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(
-            f"threads = {threads!r} must be a whole number >= 1, or None for all cores"
-        )
-    return threads
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer):
+        raise TypeError(f"threads = {show(threads)} must be an integer >= 1, or None (all cores)")
+    if threads < 1:
+        raise ValueError(f"threads = {threads} must be an integer >= 1, or None (all cores)")
+    return int(threads)
+
+
+def _check_memory(grid: Grid, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
+    """Refuse nets and records that this machine's memory cannot hold, before any is asked for."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def check(size: int, named: str) -> None:
+        if size * dtype.itemsize > memory:
+            raise ValueError(
+                f"{named} must be less: this sweep needs {size * dtype.itemsize / 1e9:.3g} GB, and "
+                f"this machine's memory has {memory / 1e9:.3g} GB"
+            )
+
+    lanes = 8  # at least; a net alone takes them all
+    if every := grid.candidates["record_every"][0]:
+        epochs = max(grid.candidates["epochs"])
+        nets = max(len(grid), lanes)
+        check(nets * (epochs // every), f"epochs = {epochs} with record_every = {every}")
+    index = np.broadcast_to(grid.index.get("hidden", np.int32(0)), len(grid))
+    counts = np.bincount(index).tolist()
+    for count, hidden in zip(counts, grid.candidates["hidden"], strict=True):
+        parameters = sum(i * o for i, o in pairwise((inputs, *hidden, outputs)))
+        # with their gradients and adam's two moments
+        check(4 * max(count, lanes) * parameters, f"hidden = {show(hidden)}")
 
 
 def prepare(
@@ -34,6 +62,8 @@ def prepare(
     n, inputs = rows.shape
     target = target or Target.of(y, n)
     told, threads = monitor(progress), check_threads(threads)
+    classes = 1 if target.classes is None else len(target.classes)
+    _check_memory(grid, inputs, target.outputs or classes, rows.dtype)
     plan = make_plan(grid, target, n, inputs, rows.dtype, register_bytes())
     run = Run(plan, grid, target, Rows(rows, y, "y"), order_seeds(grid), threads, told)
     validation = None
@@ -105,13 +135,17 @@ def sweep(
     nets = expand(grid, settings)
     run, validation = prepare(X, y, nets, None, progress, threads)
     run.initialise()
+    scored = validation or run.rows
     try:
         run.train()
-    except KeyboardInterrupt:
+        run.evaluate(scored)
+    except KeyboardInterrupt as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # a second one, while threads ended
+            raise
         run.interrupted = True
         warnings.warn(
             "the sweep was interrupted: nets that were not finished hold their last whole epoch",
             stacklevel=2,
         )
-    run.evaluate(validation or run.rows)
+        run.evaluate(scored)
     return Sweep(nets, run.target, run, validation)

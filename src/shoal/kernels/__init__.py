@@ -2,15 +2,15 @@
 
 Layouts
 -------
-Nets of one shape stand in groups of L lanes: element p of net l of a group is ``a[p, l]``, so that a
-vector register holds the same element of L nets. Parameters of a net are laid out layer by layer:
+Nets of one shape stand in groups of L lanes: element p of net l of a group is ``a[p, l]``, so that
+a vector register holds the same element of L nets. Parameters of a net are laid out layer by layer:
 the weights, unit-major (weight of input i into unit u at ``u * inputs + i``), then the biases.
 Values and deltas of a tile of rows are unit-major: unit u of row s at ``u * stride + s``.
 
 The order of arithmetic, version 1
 ----------------------------------
-Every sum has one order, whoever computes it; lanes, tiles and threads run along indices that the sum
-does not reduce over. A release that changes the order says so.
+Every sum has one order, whoever computes it; lanes, tiles and threads run along indices that the
+sum does not reduce over. A release that changes the order says so.
 
 1. A unit's weighted sum starts from its bias (or +0) and adds its inputs in ascending order, one
    fma each.

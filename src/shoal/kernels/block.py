@@ -13,8 +13,8 @@ from .jit import body, inlined_body
 from .lanes import (
     any_lane,
     fetch,
-    fma,
     fetch_rows,
+    fma,
     lane_extent,
     lane_range,
     like,

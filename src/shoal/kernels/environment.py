@@ -8,7 +8,8 @@ back what it found.
 import platform
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
+from numba.core import config
 from numba.extending import intrinsic
 
 _X86 = platform.machine() in ("x86_64", "AMD64")
@@ -43,4 +44,5 @@ def _exchange(tc, control):
     return types.int64(types.int64), codegen
 
 
-exchange_control = _python_exchange if config.DISABLE_JIT else intrinsic(_exchange)
+_JIT = not config.DISABLE_JIT  # type: ignore[attr-defined]
+exchange_control = intrinsic(_exchange) if _JIT else _python_exchange

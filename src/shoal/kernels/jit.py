@@ -117,8 +117,8 @@ def cache_directory():
     return Path(parent) / "shoal" / f"{_source_hash()}-{python}-numba{numba.__version__}-{mode}"
 
 
-def usable_cache_directory():
-    """The cache directory, made if need be; None where it is not ours alone or not writable.
+def cache_problem():
+    """Why the cache directory, made if need be, cannot be used; None where it can.
 
     Entries are unpickled, so the directory must belong to this user and be closed to others.
     """
@@ -126,13 +126,13 @@ def usable_cache_directory():
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.stat()
-    except OSError:
-        return None
-    if hasattr(os, "getuid") and (
-        status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022
-    ):
-        return None
-    return directory if os.access(directory, os.W_OK | os.X_OK) else None
+    except OSError as error:
+        return f"it cannot be made: {error.strerror}"
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        return "it belongs to another user"
+    if stat.S_IMODE(status.st_mode) & 0o022:
+        return "other users may write to it"
+    return None if os.access(directory, os.W_OK | os.X_OK) else "it cannot be written"
 
 
 # Called before a kernel is compiled, which takes seconds: the layers above may tell the user.
@@ -170,11 +170,10 @@ class _KernelCache(FunctionCache):
     _DIGEST = hashlib.sha256().digest_size
 
     def _path(self, sig, codegen):
-        directory = usable_cache_directory()
-        if directory is None:
+        if cache_problem() is not None:
             return None
         key = hashlib.sha256(repr(self._index_key(sig, codegen)).encode()).hexdigest()[:32]
-        return directory / f"{self._py_func.__name__}-{key}.kernel"
+        return cache_directory() / f"{self._py_func.__name__}-{key}.kernel"
 
     def load_overload(self, sig, target_context):
         target_context.refresh()

@@ -9,8 +9,8 @@ A *lane* is one net (or, in prediction, one row). A kernel names its lane and is
 * one thread a net (CUDA), or compiled scalar code: ``lane`` is an integer; a value is a float.
 * plain Python (``NUMBA_DISABLE_JIT=1``): the bodies below run as they stand.
 
-Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is shared:
-``fetch`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
+Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is
+shared: ``fetch`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
 values that stay in registers; ``(0, 1, 2, 3)`` stands for a tile's extent of four.
 
 Nothing crosses lanes, and no operation carries a fast-math flag: a lane's bits depend neither on L
