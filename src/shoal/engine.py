@@ -229,12 +229,19 @@ class Run:
 
     def train(self) -> None:
         """Train all nets; on Ctrl-C stop within a launch and mark what is not finished."""
-        blocks = self.plan.blocks
-        with _told(self.monitor):
+        try:
+            with _told(self.monitor):
+                for trained in self.trained:  # compiles
+                    self._launch(trained, _workspace(trained.block, self.dtype), 0, 0, 0, 0)
+            self._train_blocks()
+        finally:
             for trained in self.trained:
-                self._launch(trained, _workspace(trained.block, self.dtype), 0, 0, 0, 0)
-        work = pieces(blocks, self.threads)
-        work = [piece for piece in work if blocks[piece.block].structure.epochs]
+                status = trained.state.progress[:, STATUS]
+                status[status == RUNNING] = INTERRUPTED
+
+    def _train_blocks(self) -> None:
+        blocks = self.plan.blocks
+        work = [p for p in pieces(blocks, self.threads) if blocks[p.block].structure.epochs]
         self._cost = self._estimate(work)
         self._nets = sum(block.count for block in blocks)
         self.monitor.begin(self._nets)
@@ -242,9 +249,6 @@ class Run:
             self._run(work, self._train_piece, self._cost)
         finally:
             self.monitor.end()
-            for trained in self.trained:
-                status = trained.state.progress[:, STATUS]
-                status[status == RUNNING] = INTERRUPTED
 
     def _estimate(self, work: list[Piece]) -> float:
         return sum(
@@ -263,6 +267,7 @@ class Run:
         self._stop.clear()
         if estimate < _AT_ONCE and len(work) == 1:
             call(work[0])
+            self._report()
             return
         with ThreadPoolExecutor(min(self.threads, max(1, len(work)))) as pool:
             pending = {pool.submit(call, piece) for piece in work}

@@ -20,6 +20,9 @@ Floats = NDArray[Any]
 _FORMAT: Final = "shoal.model"
 _VERSION: Final = 1
 
+# What is told of a trained net, in a sweep's table and with a model.
+RESULTS: Final = ("loss", "score", "val_loss", "epochs", "status", "seconds")
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -57,8 +60,9 @@ class Model:
     settings : dict
         The settings it was trained with, ``output`` and ``loss`` as they were resolved.
     history : History
-    status : str
-        finished, diverged or interrupted.
+    results : dict
+        The net's row of a sweep's table: loss (the last recorded), score and val_loss (of its last
+        weights), epochs, status and seconds.
 
     Examples
     --------
@@ -78,14 +82,19 @@ class Model:
         settings: Mapping[str, Any],
         target: Target,
         history: History,
-        status: str = "finished",
+        results: Mapping[str, Any],
     ) -> None:
         self.weights = list(weights)
         self.biases = None if biases is None else list(biases)
         self.settings = dict(settings)
         self.history = history
-        self.status = status
+        self.results = dict(results)
         self._target = target
+
+    @property
+    def status(self) -> str:
+        """What the training has come to: finished, diverged or interrupted."""
+        return self.results["status"]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -171,7 +180,7 @@ class Model:
         about = json.dumps(
             {
                 "version": _VERSION,
-                "status": self.status,
+                "results": self.results,
                 "layers": len(self.weights),
                 "bias": self.biases is not None,
                 "settings": self.settings,
@@ -273,4 +282,5 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Model:
     epoch, losses = arrays["history.epoch"], arrays["history.loss"]
     if epoch.shape != losses.shape or epoch.ndim != 1:
         raise ValueError(f"history.epoch.shape = {epoch.shape} must be that of history.loss")
-    return Model(weights, biases, settings, target, History(epoch, losses), str(values["status"]))
+    results = {name: values["results"][name] for name in RESULTS}
+    return Model(weights, biases, settings, target, History(epoch, losses), results)

@@ -76,6 +76,7 @@ def fit(
     run, validation = prepare(X, y, grid, None, progress, threads)
     run.initialise()
     run.train()
+    run.evaluate(validation or run.rows)
     return Sweep(grid, run.target, run, validation)[0]
 
 
@@ -215,4 +216,4 @@ def train(
             old[...] = new
         for old, new in zip(biases or [], new_biases, strict=True):
             old[...] = new
-    return Sweep(grid, target, run, None)[0].history
+    return History(trained.block.recorded, np.array(trained.state.losses[0, :, 0]))

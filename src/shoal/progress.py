@@ -24,6 +24,7 @@ class Bar(Monitor):
         """Open the bar."""
         from tqdm.auto import tqdm
 
+        self._done = 0.0
         self._bar = tqdm(
             total=nets,
             desc="training",
@@ -35,7 +36,9 @@ class Bar(Monitor):
 
     def advance(self, nets: float) -> None:
         """Move the bar on."""
-        self._bar.update(min(nets, self._bar.total - self._bar.n))
+        self._done += nets
+        # rounded: a full bar looks full
+        self._bar.update(min(round(self._done, 3), self._bar.total) - self._bar.n)
 
     def compiling(self) -> None:
         """Say why the first run takes longer."""

@@ -12,12 +12,11 @@ from .data import Target
 from .engine import Rows, Run, unpack
 from .grid import Grid
 from .kernels.block import EPOCHS, STATUS
-from .model import History, Model
+from .model import RESULTS, History, Model
 from .settings import SETTINGS, show
 
 Floats = NDArray[Any]
 
-_RESULTS: Final = ("loss", "score", "val_loss", "epochs", "status", "seconds")
 STATUS_NAMES: Final = np.array(["running", "finished", "stopped", "diverged", "interrupted"])
 
 
@@ -98,7 +97,7 @@ class Sweep:
             settings,
             self._target,
             History(block.recorded.copy(), np.array(trained.state.losses[g, :, lane])),
-            str(STATUS_NAMES[trained.state.progress[g, STATUS, lane]]),
+            {name: self.results[name][i].item() for name in RESULTS},
         )
 
     def _gather(self, values: list[Floats], dtype: Any) -> Floats:
@@ -207,7 +206,7 @@ class Sweep:
 
 def _column(setting: str) -> str:
     """Name of a varied setting's column: that of a result keeps its own."""
-    return f"{setting}_setting" if setting in _RESULTS else setting
+    return f"{setting}_setting" if setting in RESULTS else setting
 
 
 def _exact_sum(values: Floats) -> float:

@@ -6,6 +6,7 @@ that a launcher calls, and breaks on a truncated entry. An entry that cannot be 
 compiled again; where nothing can be written, kernels are compiled in each process.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -188,7 +189,8 @@ class _KernelCache(FunctionCache):
                 raise ValueError("the entry is damaged")
             return self._impl.rebuild(target_context, pickle.loads(payload))
         except Exception:  # whatever is wrong with an entry, compiling again mends it
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
             _announce()
             return None
 

@@ -1,0 +1,250 @@
+"""Ctrl-C: within half a second, to the last whole epoch, bit for bit; and the progress bar."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import shoal
+from shoal.engine import Run
+from shoal.kernels import jit
+from shoal.progress import Bar, monitor
+
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(os.name != "posix", reason="signals of POSIX"),
+]
+
+# Work of hours; "ready" is printed half a second after it began.
+PROGRAM = """
+import json, sys, threading, time, warnings
+import numpy as np
+import shoal
+
+case = json.loads(sys.argv[1])
+rng = np.random.default_rng(0)
+X, y = rng.random((case["rows"], 4)), rng.random(case["rows"])
+weights = [rng.random((4, 8)) - 0.5, rng.random((8, 1)) - 0.5]
+started = [w.copy() for w in weights]
+sgd = {"batch_size": 32, "learning_rate": 0.01}
+
+# compiled, or read from the disk, before the clock runs
+shoal.train(X[:40], y[:40], [w.copy() for w in weights], epochs=1, **sgd)
+shoal.sweep(X[:40], y[:40], {"seed": range(20)}, epochs=1)
+
+told = {}
+threading.Timer(0.5, lambda: print("ready", flush=True)).start()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        if case["call"] == "train":
+            shoal.train(X, y, weights, epochs=1_000_000, **sgd)
+        grid = {"hidden": [(4,), (6, 3)], "seed": range(case["nets"])}
+        sweep = shoal.sweep(X, y, grid, epochs=1_000_000)
+        told["end"] = time.time()
+    except KeyboardInterrupt:
+        told["end"], told["raised"] = time.time(), True
+
+if "raised" not in told:
+    told["warnings"] = [str(w.message) for w in caught]
+    results = sweep.results
+    told |= {name: results[name].tolist() for name in ("epochs", "status", "score")}
+    for i in (0, case["nets"] - 1, len(sweep) - 1):
+        model = sweep[i]
+        again = shoal.fit(X, y, **model.settings | {"epochs": told["epochs"][i]})
+        pairs = zip(model.weights + model.biases, again.weights + again.biases)
+        told.setdefault("same", []).append(all(bool((a == b).all()) for a, b in pairs))
+elif case["call"] == "train":  # sgd has no state: train on, epoch by epoch, until they are met
+    for epochs in range(20_000):
+        if all(bool((a == b).all()) for a, b in zip(started, weights)):
+            told["epochs"] = epochs
+            break
+        shoal.train(X, y, started, epochs=1, **sgd)
+print(json.dumps(told))
+"""
+
+
+def interrupt(call, rows, nets=0, times=1):
+    """What the program tells, and the seconds that it took to stop; None where it died."""
+    case = json.dumps({"call": call, "rows": rows, "nets": nets})
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, case],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+            begin = time.time()
+            for _ in range(times):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.005)
+            out, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    if not out:
+        assert "KeyboardInterrupt" in errors
+        return None, None
+    told = json.loads(out)
+    return told, told["end"] - begin
+
+
+@pytest.mark.parametrize(
+    ("rows", "nets"),
+    [
+        (2_000, 2),  # short epochs
+        (100_000, 1),  # launches end inside an epoch
+        (100_000, 1_000),  # most nets are not begun
+        (50, 20_000),  # many short nets
+    ],
+)
+def test_ctrl_c_returns_the_partial_sweep(rows, nets):
+    told, seconds = interrupt("sweep", rows, nets)
+    assert seconds < 2  # 0.05 to 0.2 s on an idle machine
+    assert told["warnings"] == [
+        "the sweep was interrupted: nets that were not finished hold their last whole epoch"
+    ]
+    assert set(told["status"]) == {"interrupted"}
+    assert max(told["epochs"]) > 0
+    assert told["same"] == [True] * 3
+
+
+def test_a_second_ctrl_c_raises():
+    told, _ = interrupt("sweep", 2_000, 2, times=2)
+    assert told is None or told["raised"]
+
+
+@pytest.mark.parametrize("rows", [5_000, 100_000])
+def test_ctrl_c_leaves_train_with_the_last_whole_epoch(rows):
+    told, seconds = interrupt("train", rows)
+    assert told["raised"]
+    assert seconds < 2
+    assert told["epochs"] > 0
+
+
+X, y = np.random.default_rng(0).random((30, 3)), np.random.default_rng(1).random(30)
+
+
+@pytest.mark.parametrize("moment", ["train", "evaluate"])
+def test_ctrl_c_at_any_moment_returns_a_sweep(monkeypatch, moment):
+    """Also while kernels are compiled, and when all nets are trained and are being scored."""
+    name = {"train": "_launch", "evaluate": "evaluate"}[moment]
+    original, calls = getattr(Run, name), []
+
+    def strike(self, *arguments):
+        if not calls:
+            calls.append(1)
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Run, name, strike)
+    with pytest.warns(UserWarning, match="the sweep was interrupted"):
+        sweep = shoal.sweep(X, y, {"seed": range(3)}, epochs=5)
+    done = moment == "evaluate"
+    assert sweep.results["status"].tolist() == ["finished" if done else "interrupted"] * 3
+    assert sweep.results["epochs"].tolist() == [5 if done else 0] * 3
+    assert np.isfinite(sweep.results["score"]).all()
+
+
+def test_a_second_ctrl_c_while_threads_end_is_raised(monkeypatch):
+    def strike(self):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "train", strike)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(KeyboardInterrupt):
+            shoal.sweep(X, y, {"seed": range(3)}, epochs=5)
+
+
+def test_an_error_in_a_thread_is_not_lost(monkeypatch):
+    def fail(self, piece):
+        raise MemoryError("none is left")
+
+    monkeypatch.setattr(Run, "_train_piece", fail)
+    for nets in (1, 40_000):
+        with pytest.raises(MemoryError, match="none is left"):
+            shoal.sweep(X, y, {"seed": range(nets)}, epochs=50, hidden=2)
+
+
+# ---------------------------------------------------------------------------------- the progress
+
+
+def test_nothing_is_said_where_nobody_looks_on(capfd):
+    shoal.fit(X, y, epochs=2)
+    capfd.readouterr()
+    for progress in (None, False):
+        shoal.sweep(X, y, {"seed": range(3)}, epochs=2, progress=progress)
+        shoal.fit(X, y, epochs=2, progress=progress)
+        shoal.train(X, y, [np.ones((3, 1))], epochs=2, progress=progress)
+        assert capfd.readouterr() == ("", "")
+
+
+def test_the_bar_is_shown_when_asked_for(capfd):
+    shoal.sweep(X, y, {"seed": range(3)}, epochs=50, progress=True)
+    out, errors = capfd.readouterr()
+    assert out == ""
+    assert "training: 100%" in errors
+
+
+class Recorder(Bar):
+    """Adds up what it is told."""
+
+    def begin(self, total):
+        self.total, self.done, self.ended = total, 0, False
+
+    def advance(self, part):
+        assert not self.ended
+        self.done += part
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.mark.parametrize("nets", [1, 3, 5_000])
+def test_the_bar_ends_full(monkeypatch, nets):
+    recorder = Recorder(False)
+    monkeypatch.setattr("shoal.sweeps.monitor", lambda progress: recorder)
+    grid = {"seed": range(nets), "learning_rate": [1e-3, 1e30], "optimizer": ["sgd"]}
+    sweep = shoal.sweep(X, y, grid, epochs=30, hidden=4)
+    assert set(sweep.results["status"]) == {"finished", "diverged"}
+    assert recorder.ended
+    assert recorder.done == pytest.approx(recorder.total)
+
+
+@pytest.mark.parametrize("progress", [None, True])
+def test_compiling_is_announced_once(monkeypatch, capfd, progress):
+    monkeypatch.setattr(Bar, "_said", False)
+    for _ in range(2):
+        bar = monitor(progress)
+        bar.compiling()
+        bar.compiling()
+    assert capfd.readouterr().err.count("shoal: compiling its kernels") == 1
+    monitor(False).compiling()
+    assert capfd.readouterr() == ("", "")
+    assert jit.before_compiling == []
+
+
+@pytest.mark.parametrize("progress", [None, True])
+def test_a_notebook_without_widgets(progress):
+    """tqdm looks for a notebook when it is imported, so in a process of its own."""
+    program = f"""
+import sys, types
+ipython = types.ModuleType("IPython")
+ipython.get_ipython = lambda: None
+sys.modules["IPython"] = ipython
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
+import numpy as np, shoal
+model = shoal.fit(np.eye(3), [0.0, 1.0, 2.0], epochs=3, hidden=2, progress={progress})
+print(model.status)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "finished\n"
