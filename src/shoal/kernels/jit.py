@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import binding as llvm
 from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
@@ -28,7 +29,7 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 
-from .lanes import CHECKED
+from .lanes import CHECKED, LaneGroup
 
 # error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is
 # a promise. Launchers release the GIL, so that Python threads share the cores.
@@ -211,11 +212,23 @@ class _KernelCache(FunctionCache):
 
 
 def launcher(function):
-    """Compile an entry point: releases the GIL, kept on disk."""
-    dispatcher = njit(nogil=True, **_OPTIONS)(function)
-    if hasattr(dispatcher, "_cache"):  # not with NUMBA_DISABLE_JIT
+    """Compile an entry point: releases the GIL, kept on disk.
+
+    In plain Python a lane is an integer, and the launcher runs once for each lane of its group.
+    """
+    if jit_is_on():
+        dispatcher = njit(nogil=True, **_OPTIONS)(function)
         dispatcher._cache = _KernelCache(function)
-    return dispatcher
+        return dispatcher
+
+    @functools.wraps(function)
+    def plain(lane, *arguments):
+        lanes = range(lane.n) if isinstance(lane, LaneGroup) else (lane,)
+        with np.errstate(all="ignore"):
+            for q in lanes:
+                function(q, *arguments)
+
+    return plain
 
 
 @functools.cache
