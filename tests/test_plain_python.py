@@ -1,4 +1,4 @@
-"""Kernels without compilation: the same source, run by Python, to a tolerance (its fma rounds twice)."""
+"""Kernels without compilation: the same source run by Python, whose fma rounds twice."""
 
 import json
 import os

@@ -128,7 +128,8 @@ def _allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) 
         (rows_of.BETA_2, "beta_2"),
         (rows_of.EPSILON, "epsilon"),
     ):
-        values = np.array(grid.candidates[name], np.float64)
+        with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
+            values = np.array(grid.candidates[name], np.float64).astype(dtype)
         rates[:, row] = values[grid.index[name][block.nets]] if name in grid.index else values[0]
     progress = np.zeros((G, PROGRESS_ROWS, L), np.int64)
     progress[:, STATUS] = RUNNING if block.structure.epochs else FINISHED
