@@ -36,9 +36,7 @@ def train_on_subnormal_gradients():
     """Gradients of about 1e-40 times a learning rate of 1e38."""
     X = np.array([[1e-20], [3e-20]], np.float32)
     weights = [np.array([[0.5]], np.float32)]
-    shoal.train(
-        X, 2 * X, weights, epochs=3, output="identity", learning_rate=1e38, progress=False
-    )
+    shoal.train(X, 2 * X, weights, epochs=3, output="identity", learning_rate=1e38, progress=False)
     return weights[0][0, 0]
 
 
