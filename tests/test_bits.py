@@ -214,6 +214,56 @@ def test_lanes_differ_in_every_scalar(dtype):
 
 
 @dtypes
+@pytest.mark.parametrize("scale", ["subnormal", "tiny", "large", "huge"])
+def test_numbers_far_out(scale, dtype):
+    """Nothing is flushed to zero; what overflows, overflows alike."""
+    info = np.finfo(dtype)
+    factor = {
+        "subnormal": float(info.smallest_subnormal) * 100,
+        "tiny": float(info.smallest_normal) ** 0.5,
+        "large": float(info.max) ** 0.5,
+        "huge": float(info.max) / 8,
+    }[scale]
+    X, y = oracle.problem(12, 3, 2, "float64")
+    grid = each(pairs(), activation=ACTIVATIONS, hidden=[(3,)], bias=[False])
+    settings = {"batch_size": 5, "optimizer": "sgd", "learning_rate": 0.5, "momentum": 0.5}
+    sweep = check((X * factor).astype(dtype), y.astype(dtype), grid, **settings)
+    if scale == "subnormal":
+        X = np.full((2, 1), 3 * info.smallest_subnormal)
+        weights = [np.zeros((1, 1), dtype)]
+        shoal.train(X, [1.0, 1.0], weights, epochs=1, output="identity")
+        assert weights[0][0, 0] == 6 * info.smallest_subnormal
+    elif scale == "huge":
+        assert "diverged" in sweep.results["status"]
+
+
+@dtypes
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_zeros_of_both_signs(activation, dtype):
+    """Rows, weights and biases of -0, +0 and small integers: kinks, ties, and signs of zeros."""
+    generator = np.random.default_rng(0)
+    values = np.array([-1.0, -0.0, -0.0, 0.0, 0.0, 1.0], dtype)
+    X, y = generator.choice(values, (9, 3)), np.eye(3, dtype=dtype)[np.arange(9) % 3]
+    for output, loss in PAIRS:
+        for momentum in (0.0, 0.5):
+            shapes = [(3, 4), (4, 3), (4,), (3,)]
+            weights = [generator.choice(values, shape) for shape in shapes]
+            start = weights[:2], weights[2:]
+            settings = {
+                **shoal.TUTORIAL, "activation": activation, "output": output, "loss": loss,
+                "epochs": 3, "batch_size": 4, "learning_rate": 0.25, "momentum": momentum,
+            }  # fmt: skip
+            for name in ("init", "bias"):
+                del settings[name]
+            more = {"nesterov": False, "beta_1": 0.9, "beta_2": 0.9, "epsilon": 1.0}
+            told = settings | more | {"activation": (activation,), "shuffle_seed": 0}
+            right = oracle.train(X, y, *start, **told)
+            history = shoal.train(X, y, start[0], biases=start[1], **settings)
+            assert oracle.same_bits(weights, right.weights + right.biases)
+            assert oracle.same_bits(history.loss, right.losses)
+
+
+@dtypes
 @pytest.mark.parametrize("init", ["glorot_normal", "he_normal", "lecun_normal"])
 def test_normal_weights(init, dtype):
     """The start is an untrained net: numpy's logarithm and cosine are not the kernels' own."""

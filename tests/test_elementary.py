@@ -22,7 +22,8 @@ from shoal.kernels.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes import LaneGroup, fetch, store
+from shoal.kernels.lanes import fetch, store
+from shoal.kernels.vectors import LaneGroup
 
 pytestmark = pytest.mark.kernels
 

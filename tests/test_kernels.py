@@ -9,7 +9,8 @@ from numba import njit
 
 import shoal
 from shoal import reference
-from shoal.kernels.lanes import LaneGroup, fetch, fma, store
+from shoal.kernels.lanes import fetch, fma, store
+from shoal.kernels.vectors import LaneGroup
 from shoal.settings import ACTIVATIONS
 
 pytestmark = pytest.mark.kernels

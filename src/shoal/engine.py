@@ -33,8 +33,8 @@ from .kernels.block import (
     Task,
     Workspace,
 )
-from .kernels.lanes import LaneGroup
 from .kernels.losses import LARGEST, PARTIALS, RESIDUALS, SIDES
+from .kernels.vectors import LaneGroup
 from .plan import (
     ACTIVATION_CODES,
     LOSS_CODES,

@@ -29,7 +29,8 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 
-from .lanes import CHECKED, LaneGroup
+from .lanes import CHECKED
+from .vectors import LaneGroup
 
 # error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is
 # a promise. Launchers release the GIL, so that Python threads share the cores.

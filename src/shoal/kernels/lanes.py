@@ -18,23 +18,23 @@ nor on its neighbours. With ``SHOAL_CHECKED=1`` in the environment every load an
 index and raises ``IndexError``.
 """
 
-import operator
 import os
 
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import (
-    NativeValue,
-    intrinsic,
-    models,
-    overload,
-    register_model,
-    typeof_impl,
-    unbox,
+from numba.extending import intrinsic, overload
+
+from .vectors import (
+    LaneGroupType,
+    Mask,
+    Vec,
+    element_of,
+    integer_constant,
+    llvm_integer,
+    llvm_type,
+    suffix,
 )
 
 CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
@@ -42,206 +42,13 @@ CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
 _I32 = ir.IntType(32)
 
 
-class Vec(types.Type):
-    """Numba type of a vector of n floats, one a lane."""
-
-    def __init__(self, element, n):
-        self.element, self.n = element, n
-        super().__init__(f"Vec({element}, {n})")
-
-    @property
-    def key(self):
-        return self.element, self.n
-
-
-class Mask(types.Type):
-    """Numba type of n truth values, one a lane."""
-
-    def __init__(self, n):
-        self.n = n
-        super().__init__(f"Mask({n})")
-
-    @property
-    def key(self):
-        return self.n
-
-
-class LaneGroup:
-    """CPU value of ``lane``: L nets side by side. It carries a type, no data.
-
-    Parameters
-    ----------
-    dtype : float32 or float64
-    n : int
-        Lanes L of the group.
-    tile : (int, int)
-        Register tiles' extent: units by rows (or by inputs).
-    """
-
-    def __init__(self, dtype, n, tile=(1, 1)):
-        self.dtype, self.n, self.tile = np.dtype(dtype), n, tile
-
-
-class LaneGroupType(types.Type):
-    """Numba type of a `LaneGroup`."""
-
-    def __init__(self, element, n, tile):
-        self.element, self.n, self.tile = element, n, tile
-        super().__init__(f"LaneGroup({element}, {n}, {tile})")
-
-    @property
-    def key(self):
-        return self.element, self.n, self.tile
-
-
-def _element(typ):
-    return typ.element if isinstance(typ, Vec) else typ
-
-
-def _llvm_element(typ):
-    return ir.FloatType() if _element(typ).bitwidth == 32 else ir.DoubleType()
-
-
-def _llvm(typ):
-    element = _llvm_element(typ)
-    return ir.VectorType(element, typ.n) if isinstance(typ, Vec) else element
-
-
-def _llvm_integer(typ):
-    element = ir.IntType(_element(typ).bitwidth)
-    return ir.VectorType(element, typ.n) if isinstance(typ, Vec) else element
-
-
-def _constant(typ, value):
-    """LLVM constant of a Vec or float type, the same in every lane."""
-    llvm = _llvm(typ)
-    return ir.Constant(llvm, [value] * typ.n if isinstance(typ, Vec) else value)
-
-
-def _integer_constant(typ, value):
-    llvm = _llvm_integer(typ)
-    return ir.Constant(llvm, [value] * typ.n if isinstance(typ, Vec) else value)
-
-
-def _suffix(typ):
-    bits = _element(typ).bitwidth
-    return f"v{typ.n}f{bits}" if isinstance(typ, Vec) else f"f{bits}"
-
-
-@register_model(Vec)
-class _VecModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, _llvm(fe_type))
-
-
-@register_model(Mask)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.n))
-
-
-@typeof_impl.register(LaneGroup)
-def _typeof_lane_group(value, context):
-    element = types.float32 if value.dtype == np.float32 else types.float64
-    return LaneGroupType(element, value.n, value.tile)
-
-
-@register_model(LaneGroupType)
-class _LaneGroupModel(models.OpaqueModel):
-    pass
-
-
-@unbox(LaneGroupType)
-def _unbox_lane_group(typ, obj, c):
-    return NativeValue(c.context.get_dummy_value())
-
-
-# ---------------------------------------------------------------- operators
-
-
-def _arithmetic(op, method):
-    @infer_global(op)
-    class _Template(AbstractTemplate):
-        def generic(self, args, kws):
-            if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
-                return signature(args[0], *args)
-
-    @lower_builtin(op, Vec, Vec)
-    def _lower(context, builder, sig, args):
-        return getattr(builder, method)(*args)
-
-
-def _comparison(op, symbol):
-    @infer_global(op)
-    class _Template(AbstractTemplate):
-        def generic(self, args, kws):
-            if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
-                return signature(Mask(args[0].n), *args)
-
-    @lower_builtin(op, Vec, Vec)
-    def _lower(context, builder, sig, args):
-        # ordered: a comparison with NaN is false (but NaN != NaN)
-        compare = builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered
-        return compare(symbol, *args)
-
-
-def _logic(op, method):
-    @infer_global(op)
-    class _Template(AbstractTemplate):
-        def generic(self, args, kws):
-            if len(args) == 2 and isinstance(args[0], Mask) and args[0] == args[1]:
-                return signature(args[0], *args)
-
-    @lower_builtin(op, Mask, Mask)
-    def _lower(context, builder, sig, args):
-        return getattr(builder, method)(*args)
-
-
-for _op, _method in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _arithmetic(_op, _method)
-for _op, _symbol in (
-    (operator.lt, "<"),
-    (operator.le, "<="),
-    (operator.gt, ">"),
-    (operator.ge, ">="),
-    (operator.eq, "=="),
-    (operator.ne, "!="),
-):
-    _comparison(_op, _symbol)
-
-
-@infer_global(operator.neg)
-class _Negation(AbstractTemplate):
-    def generic(self, args, kws):
-        if len(args) == 1 and isinstance(args[0], Vec):
-            return signature(args[0], *args)
-
-
-@lower_builtin(operator.neg, Vec)
-def _negate(context, builder, sig, args):
-    return builder.fneg(args[0])
-
-
-for _op, _method in ((operator.and_, "and_"), (operator.or_, "or_"), (operator.xor, "xor")):
-    _logic(_op, _method)
-
-
 # ---------------------------------------------------------------- emission
-
-
-def _data(context, builder, array_type, array):
-    return context.make_array(array_type)(context, builder, array).data
 
 
 def _splat(builder, typ, scalar):
     if not isinstance(typ, Vec):
         return scalar
-    undefined = ir.Constant(_llvm(typ), ir.Undefined)
+    undefined = ir.Constant(llvm_type(typ), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, typ.n), [0] * typ.n)
     return builder.shuffle_vector(first, undefined, zeros)
@@ -285,7 +92,7 @@ class _Place:
             return builder.gep(self.data, [position])
         if self.vector:
             position = builder.mul(position, ir.Constant(position.type, self.lane.n), flags=["nsw"])
-            pointer = _llvm(self.type).as_pointer()
+            pointer = llvm_type(self.type).as_pointer()
             return builder.bitcast(builder.gep(self.data, [position]), pointer)
         position = builder.add(builder.mul(position, self.shape[1]), self.lane_index)
         return builder.gep(self.data, [position])
@@ -293,7 +100,7 @@ class _Place:
     def load(self, position):
         if self.array.ndim == 1:
             return _splat(self.builder, self.type, self.builder.load(self._address(position)))
-        align = _element(self.type).bitwidth // 8
+        align = element_of(self.type).bitwidth // 8
         return self.builder.load(self._address(position), align=align)
 
     def load_across(self, position):
@@ -302,11 +109,11 @@ class _Place:
             return self.builder.load(self._address(position))
         if CHECKED:
             self._check(self.builder.add(position, ir.Constant(position.type, self.lane.n - 1)))
-        pointer = self.builder.bitcast(self._address(position), _llvm(self.type).as_pointer())
-        return self.builder.load(pointer, align=_element(self.type).bitwidth // 8)
+        pointer = self.builder.bitcast(self._address(position), llvm_type(self.type).as_pointer())
+        return self.builder.load(pointer, align=element_of(self.type).bitwidth // 8)
 
     def store(self, position, value):
-        align = _element(self.type).bitwidth // 8
+        align = element_of(self.type).bitwidth // 8
         self.builder.store(value, self._address(position), align=align)
 
     def steps(self, position, stride, extent):
@@ -319,7 +126,7 @@ class _Place:
 
 def _emit_fma(builder, typ, x, y, z):
     function = ir.FunctionType(x.type, [x.type] * 3)
-    name = f"llvm.fma.{_suffix(typ)}"
+    name = f"llvm.fma.{suffix(typ)}"
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), [x, y, z])
 
 
@@ -342,7 +149,7 @@ def _transpose(builder, vectors):
 
 
 def _fraction_bits(typ):
-    return 23 if _element(typ).bitwidth == 32 else 52
+    return 23 if element_of(typ).bitwidth == 32 else 52
 
 
 # ---------------------------------------------------------------- the vocabulary
@@ -407,7 +214,7 @@ def fetch_strip(tc, lane, a, p, stride, extent):
     def codegen(context, builder, sig, args):
         place = _Place(context, builder, lane, args[0], a, args[1])
         values = [place.load(q) for q in place.steps(args[2], args[3], extent)]
-        return cgutils.pack_array(builder, values, _llvm(place.type))
+        return cgutils.pack_array(builder, values, llvm_type(place.type))
 
     return typ(lane, a, _p, _p, extent), codegen
 
@@ -430,7 +237,7 @@ def fetch_tile(tc, lane, a, p, first_stride, second_stride, first, second):
             for row in place.steps(args[2], args[3], first)
             for q in place.steps(row, args[4], second)
         ]
-        return cgutils.pack_array(builder, values, _llvm(place.type))
+        return cgutils.pack_array(builder, values, llvm_type(place.type))
 
     return typ(lane, a, _p, _p, _p, first, second), codegen
 
@@ -505,7 +312,7 @@ def like(tc, x, value):
     """The number ``value`` as a value of x's type."""
 
     def codegen(context, builder, sig, args):
-        return _splat(builder, x, context.cast(builder, args[1], value, _element(x)))
+        return _splat(builder, x, context.cast(builder, args[1], value, element_of(x)))
 
     return x(x, value), codegen
 
@@ -516,7 +323,7 @@ def splat(tc, lane, x):
     typ = Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else x
 
     def codegen(context, builder, sig, args):
-        return _splat(builder, typ, context.cast(builder, args[1], x, _element(typ)))
+        return _splat(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
 
     return typ(lane, x), codegen
 
@@ -552,7 +359,7 @@ def square_root(tc, x):
 
     def codegen(context, builder, sig, args):
         function = ir.FunctionType(args[0].type, [args[0].type])
-        name = f"llvm.sqrt.{_suffix(x)}"
+        name = f"llvm.sqrt.{suffix(x)}"
         return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
 
     return x(x), codegen
@@ -563,10 +370,10 @@ def absolute(tc, x):
     """x without its sign."""
 
     def codegen(context, builder, sig, args):
-        bits = _element(x).bitwidth
-        integer = builder.bitcast(args[0], _llvm_integer(x))
-        cleared = builder.and_(integer, _integer_constant(x, (1 << (bits - 1)) - 1))
-        return builder.bitcast(cleared, _llvm(x))
+        bits = element_of(x).bitwidth
+        integer = builder.bitcast(args[0], llvm_integer(x))
+        cleared = builder.and_(integer, integer_constant(x, (1 << (bits - 1)) - 1))
+        return builder.bitcast(cleared, llvm_type(x))
 
     return x(x), codegen
 
@@ -610,10 +417,10 @@ def power_of_two(tc, shifted):
     def codegen(context, builder, sig, args):
         fraction = _fraction_bits(shifted)
         bias = 127 if fraction == 23 else 1023
-        integer = builder.bitcast(args[0], _llvm_integer(shifted))
-        biased = builder.add(integer, _integer_constant(shifted, bias))
-        exponent = builder.shl(biased, _integer_constant(shifted, fraction))
-        return builder.bitcast(exponent, _llvm(shifted))
+        integer = builder.bitcast(args[0], llvm_integer(shifted))
+        biased = builder.add(integer, integer_constant(shifted, bias))
+        exponent = builder.shl(biased, integer_constant(shifted, fraction))
+        return builder.bitcast(exponent, llvm_type(shifted))
 
     return shifted(shifted), codegen
 
@@ -631,14 +438,14 @@ def split_exponent(tc, x, root_half):
     pair = types.UniTuple(x, 2)
 
     def codegen(context, builder, sig, args):
-        integer = builder.bitcast(args[0], _llvm_integer(x))
-        half = _splat(builder, x, context.cast(builder, args[1], root_half, _element(x)))
-        start = builder.bitcast(half, _llvm_integer(x))
-        shift = _integer_constant(x, _fraction_bits(x))
+        integer = builder.bitcast(args[0], llvm_integer(x))
+        half = _splat(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
+        start = builder.bitcast(half, llvm_integer(x))
+        shift = integer_constant(x, _fraction_bits(x))
         exponent = builder.ashr(builder.sub(integer, start), shift)
         mantissa = builder.sub(integer, builder.shl(exponent, shift))
-        values = [builder.sitofp(exponent, _llvm(x)), builder.bitcast(mantissa, _llvm(x))]
-        return cgutils.pack_array(builder, values, _llvm(x))
+        values = [builder.sitofp(exponent, llvm_type(x)), builder.bitcast(mantissa, llvm_type(x))]
+        return cgutils.pack_array(builder, values, llvm_type(x))
 
     return pair(x, root_half), codegen
 
@@ -646,7 +453,7 @@ def split_exponent(tc, x, root_half):
 @_word(lambda x, single, double: single if isinstance(x, np.float32) else double)
 def by_dtype(tc, x, single, double):
     """``single`` where x is float32, ``double`` where it is float64."""
-    which = 1 if _element(x).bitwidth == 32 else 2
+    which = 1 if element_of(x).bitwidth == 32 else 2
     typ = single if which == 1 else double
     return typ(x, single, double), lambda context, builder, sig, args: args[which]
 
@@ -702,7 +509,7 @@ def fetch_rows(tc, lane, source, width, rows, column, i):
                 builder, builder.load(builder.gep(made.data, [entry])), rows.dtype, _p
             )
             values.append(place.load_across(builder.add(builder.mul(row, args[2]), args[5])))
-        return cgutils.pack_array(builder, _transpose(builder, values), _llvm(place_type))
+        return cgutils.pack_array(builder, _transpose(builder, values), llvm_type(place_type))
 
     return typ(lane, source, _p, rows, _p, _p), codegen
 
