@@ -16,7 +16,7 @@ import pytest
 from numba import njit
 
 import shoal
-from shoal import engine, plan, reference
+from shoal import engine, plan, prediction, reference
 from shoal.kernels import cpu, random
 from shoal.plan import LaneWidth
 from shoal.settings import ACTIVATIONS
@@ -156,7 +156,7 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
 
 
 def use_width(width, set_attribute):
-    for module in (plan, engine):
+    for module in (plan, prediction):
         set_attribute(module, "lane_width", lambda dtype, register_bytes: width)
 
 
@@ -253,7 +253,7 @@ def test_rows_and_tiles_of_a_prediction(dtype):
         assert oracle.same_bits(model(rows[some]), outputs[some])
     net = (model.weights, model.biases, model.settings["activation"], model.settings["output"])
     for threads in (1, 2, 7):
-        assert oracle.same_bits(engine.predict(rows, *net, threads=threads), outputs)
+        assert oracle.same_bits(prediction.predict(rows, *net, threads=threads), outputs)
 
 
 # ----------------------------------------------------------------------------------- random numbers

@@ -5,7 +5,6 @@ of 0.1 to 0.2 s; the kernels release the GIL. Between launches a thread looks wh
 Where launches are cut, and by which thread, changes no bit.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,14 +19,9 @@ from numpy.typing import NDArray
 from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit
-from .kernels import optimizers as rows_of
 from .kernels.block import (
-    FINISHED,
     INTERRUPTED,
-    OWN_ORDER,
-    PROGRESS_ROWS,
     RUNNING,
-    SHARED_ORDER,
     STATUS,
     State,
     Task,
@@ -35,17 +29,14 @@ from .kernels.block import (
 )
 from .kernels.losses import LARGEST, PARTIALS, RESIDUALS, SIDES
 from .kernels.vectors import LaneGroup
+from .memory import aligned, allocate, forward_workspace, training_workspace
 from .plan import (
-    ACTIVATION_CODES,
-    LOSS_CODES,
     Block,
     Piece,
     Plan,
     Structure,
     initial_factors,
-    lane_width,
     pieces,
-    positions,
     tile_rows,
 )
 
@@ -57,16 +48,6 @@ _FIRST_LAUNCH: Final = 0.02
 _AT_ONCE: Final = 0.05
 # Starting threads takes 0.1 to 0.2 ms.
 _WORTH_THREADS: Final = 0.002
-
-
-def aligned(shape: tuple[int, ...], dtype: Any, fill: float = 0) -> NDArray[Any]:
-    """Array that starts on a cache line, so that no vector of 64 bytes crosses one."""
-    count, size = math.prod(shape), np.dtype(dtype).itemsize
-    memory = np.empty(count * size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    array = memory[start : start + count * size].view(dtype).reshape(shape)
-    array.fill(fill)
-    return array
 
 
 class Rows(NamedTuple):
@@ -86,62 +67,6 @@ class Trained:
     seconds: float = 0.0
     loss: Floats | None = None
     scores: Floats | None = None
-
-
-def _workspace(block: Block, dtype: Any) -> Workspace:
-    """Scratch arrays for training one group of a block."""
-    task, structure, L = block.task, block.structure, block.width.lanes
-    units, widest = sum(structure.widths[1:]), max(structure.widths)
-    P, stride = task.parameters, task.stride
-    at_once = task.batch <= task.tile
-    several_chunks = task.batch > 256
-    own = block.ordering == OWN_ORDER
-    orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
-
-    def lanes(rows: int) -> Floats:
-        return aligned((rows, L), dtype)
-
-    return Workspace(
-        values=lanes(units * stride),
-        deltas=lanes(units * stride),
-        gradient=lanes(block.width.tile[0] * widest + widest if at_once else P),
-        total=lanes(P if several_chunks else 0),
-        sums=lanes(PARTIALS + 1),
-        kept=lanes(P + block.state_rows),
-        step=lanes(rows_of.STEP_ROWS),
-        order=np.zeros((orders, task.rows), np.int32),
-        shared_inputs=aligned((task.tile * task.inputs,), dtype),
-        shared_targets=aligned((task.tile * task.outputs,), dtype),
-        lane_inputs=lanes(task.inputs * stride if own else 0),
-        lane_targets=lanes(task.outputs * stride if own else 0),
-    )
-
-
-def _allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -> State:
-    """A block's arrays before the first epoch; parameters are +0."""
-    G, L, P = block.groups, block.width.lanes, block.task.parameters
-    rates = aligned((G, rows_of.RATES, L), dtype)
-    for row, name in (
-        (rows_of.RATE, "learning_rate"),
-        (rows_of.MOMENTUM_RATE, "momentum"),
-        (rows_of.BETA_1, "beta_1"),
-        (rows_of.BETA_2, "beta_2"),
-        (rows_of.EPSILON, "epsilon"),
-    ):
-        with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
-            values = np.array(grid.candidates[name], np.float64).astype(dtype)
-        rates[:, row] = values[grid.index[name][block.nets]] if name in grid.index else values[0]
-    progress = np.zeros((G, PROGRESS_ROWS, L), np.int64)
-    progress[:, STATUS] = RUNNING if block.structure.epochs else FINISHED
-    return State(
-        params=aligned((G, P, L), dtype),
-        moments=aligned((G, block.state_rows, L), dtype),
-        rates=rates,
-        seeds=orders[block.nets],
-        alive=aligned((G, 1, L), dtype, 1),
-        losses=aligned((G, len(block.recorded), L), dtype, np.nan),
-        progress=progress,
-    )
 
 
 class Monitor:
@@ -200,7 +125,7 @@ class Run:
         self._encoded: dict[tuple[Any, ...], Floats] = {}
         self._seeds = np.broadcast_to(grid.column("seed"), len(grid)).astype(np.uint64)
         self.trained = [
-            Trained(block, _allocate(block, grid, orders, self.dtype)) for block in plan.blocks
+            Trained(block, allocate(block, grid, orders, self.dtype)) for block in plan.blocks
         ]
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -233,7 +158,7 @@ class Run:
         try:
             with _told(self.monitor):
                 for trained in self.trained:  # compiles
-                    self._launch(trained, _workspace(trained.block, self.dtype), 0, 0, 0, 0)
+                    self._launch(trained, training_workspace(trained.block, self.dtype), 0, 0, 0, 0)
             self._train_blocks()
         finally:
             for trained in self.trained:
@@ -315,7 +240,7 @@ class Run:
     def _train_piece(self, piece: Piece) -> None:
         trained = self.trained[piece.block]
         block, state = trained.block, trained.state
-        work = _workspace(block, self.dtype)
+        work = training_workspace(block, self.dtype)
         per_epoch, groups = block.tiles_of_epoch, piece.last - piece.first
         end = per_epoch * block.structure.epochs
         position = 0
@@ -400,105 +325,10 @@ class Run:
                 self.target.kind == "labels" or structure.output == "softmax"
             )
             score = LARGEST if largest else SIDES
-        work = _forward_workspace(units * stride, L, self.dtype)
+        work = forward_workspace(units * stride, L, self.dtype)
         sums = aligned((PARTIALS * (trained.scores.shape[1] + 1), L), self.dtype)  # type: ignore[union-attr]
         cpu.evaluate(
             LaneGroup(self.dtype, L, block.width.tile), task, block.layers, score,
             rows.X.ravel(), self.targets(structure, rows), trained.state.params,
             work, sums, trained.loss, trained.scores, first, last,
         )  # fmt: skip
-
-
-def _forward_workspace(
-    positions: int, L: int, dtype: Any, orders: int = 0, tile: int = 0, inputs: int = 0
-) -> Workspace:
-    """Workspace of forward passes alone."""
-
-    def lanes(rows: int) -> Floats:
-        return aligned((rows, L), dtype)
-
-    return Workspace(
-        values=lanes(positions),
-        deltas=lanes(positions),
-        gradient=lanes(0),
-        total=lanes(0),
-        sums=lanes(0),
-        kept=lanes(0),
-        step=lanes(0),
-        order=np.zeros((orders, tile), np.int32),
-        shared_inputs=aligned((0,), dtype),
-        shared_targets=aligned((0,), dtype),
-        lane_inputs=lanes(inputs),
-        lane_targets=lanes(0),
-    )
-
-
-def pack(weights: list[Floats], biases: list[Floats] | None, dtype: Any) -> Floats:
-    """Parameters (P,) of one net in the kernels' order."""
-    parts = []
-    for k, w in enumerate(weights):
-        parts.append(np.asarray(w, dtype).T.ravel())
-        if biases is not None:
-            parts.append(np.asarray(biases[k], dtype).ravel())
-    return np.concatenate(parts)
-
-
-def unpack(params: Floats, layers: NDArray[np.int64]) -> tuple[list[Floats], list[Floats]]:
-    """(weights (I, O), biases (O,)) of a net's parameters (P,); no biases where it has none."""
-    weights, biases = [], []
-    for inputs, units, w, b, *_ in layers.tolist():
-        weights.append(
-            np.ascontiguousarray(params[w : w + inputs * units].reshape(units, inputs).T)
-        )
-        if b >= 0:
-            biases.append(np.array(params[b : b + units]))
-    return weights, biases
-
-
-def predict(
-    X: Floats,
-    weights: list[Floats],
-    biases: list[Floats] | None,
-    activations: tuple[str, ...],
-    output: str,
-    threads: int | None = None,
-) -> Floats:
-    """Outputs (n, O) of one net for X (n, I): lanes are rows."""
-    dtype, (n, inputs) = X.dtype, X.shape
-    widths = (inputs, *(w.shape[1] for w in weights))
-    structure = Structure(
-        widths,
-        activations,
-        output,
-        "squared_error",
-        biases is not None,
-        "auto",
-        0,
-        n,
-        False,
-        True,
-        0,
-    )
-    layers, P = positions(structure)
-    width = lane_width(dtype, jit.register_bytes())
-    L, units = width.lanes, sum(widths[1:])
-    tile, stride = tile_rows(-(-n // L), units + inputs, L * dtype.itemsize)
-    task = Task(
-        n, inputs, widths[-1], P, n, tile, stride, 0, 1, 1,
-        ACTIVATION_CODES[output], LOSS_CODES["squared_error"], 0,
-    )  # fmt: skip
-    params, outputs = pack(weights, biases, dtype), np.empty(n * widths[-1], dtype)
-    lane, flat = LaneGroup(dtype, L, width.tile), X.ravel()
-
-    def call(part: tuple[int, int]) -> None:
-        work = _forward_workspace(units * stride, L, dtype, L, tile, inputs * stride)
-        cpu.predict(lane, task, layers, flat, params, work, outputs, *part)
-
-    parts = min(threads or jit.default_threads(), 1 + n * P // 5_000_000)
-    edges = [n * k // parts for k in range(parts + 1)]
-    spans = list(zip(edges[:-1], edges[1:], strict=True))
-    call(spans[0])
-    if parts > 1:
-        with ThreadPoolExecutor(parts - 1) as pool:
-            list(pool.map(call, spans[1:]))
-    return outputs.reshape(n, -1)

@@ -122,7 +122,7 @@ class Model:
         -------
         (n, O) array
         """
-        from .engine import predict
+        from .prediction import predict
 
         _check_layers(self.weights, self.biases)
         rows = check_inputs(X, inputs=self.widths[0], dtype=self.dtype)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .data import Target, check_finite, check_inputs
-from .engine import pack, unpack
 from .grid import Grid
+from .memory import pack, unpack
 from .model import History, Model
 from .results import Sweep
 from .settings import SETTINGS, TUTORIAL, check_together, resolve, show

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Target
-from .engine import Rows, Run, unpack
+from .engine import Rows, Run
 from .grid import Grid
 from .kernels.block import EPOCHS, STATUS
+from .memory import unpack
 from .model import RESULTS, History, Model
 from .settings import SETTINGS, show
 
