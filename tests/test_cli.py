@@ -120,10 +120,13 @@ def test_ctrl_c_ends_the_demo_in_one_line(tmp_path, seconds):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     before = "held out" if seconds == 3 else "ready"
-    next(line for line in process.stdout if before in line)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        next(line for line in process.stdout if before in line)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert errors.endswith("Stopped; no picture was saved.\n") and "Traceback" not in errors
     assert not (tmp_path / "shoal-demo.png").exists()
