@@ -389,6 +389,22 @@ def test_scores_are_numpy_s(kind, dtype):
             assert val_loss == pytest.approx(losses.mean(), rel=tolerance["rel"])
 
 
+@dtypes
+def test_scores_of_ties_and_halves(dtype):
+    """Of equal outputs the first counts, and 1/2 is no yes: as `predict` has it."""
+    generator = np.random.default_rng(1)
+    X = generator.normal(size=(60, 4)).astype(dtype) * 1000
+    X[::3] = 0
+    grid = {"hidden": [(), 3], "seed": range(4), "output": ["sigmoid"]}
+    for kind in ("two labels", "three labels", "multi-label"):
+        y = targets(kind, 60, generator)
+        sweep = shoal.sweep(X, y, grid, epochs=0, bias=False, activation="tanh", init="uniform")
+        outputs = np.array([model(X) for model in sweep])
+        assert (outputs == 0.5).any() and (outputs == 1).any()
+        expected = [score_of(model.predict(X), y) for model in sweep]
+        assert sweep.results["score"].tolist() == expected
+
+
 # ---------------------------------------------------------------- last: it has been at work so long
 
 

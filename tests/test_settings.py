@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.settings import MOST, SETTINGS, TUTORIAL, check_together, resolve, show
+from shoal.settings import MOST, SETTINGS, TUTORIAL, check_together, find, resolve, show
 
 FLAGS = ("bias", "shuffle", "nesterov")
 PARTS = ("momentum", "beta_1", "beta_2")
@@ -291,3 +291,8 @@ def test_conflict_names_both_settings(given, message):
 )
 def test_values_are_shown_on_one_line(value, text):
     assert show(value) == text
+
+
+def test_an_unknown_name_is_echoed_on_one_line():
+    with pytest.raises(TypeError, match=r"^'\\n' = None is no setting: [^\n]*$"):
+        find("\n", None)

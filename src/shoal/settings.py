@@ -287,7 +287,8 @@ def find(name: object, value: object) -> Setting:
     wrong = str(name).lower()
     near = [_ELSEWHERE[wrong]] if wrong in _ELSEWHERE else get_close_matches(wrong, SETTINGS, 1)
     hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(SETTINGS)}"
-    raise TypeError(f"{name} = {show(value)} is no setting: {hint}")
+    called = name if isinstance(name, str) and name.isprintable() else show(name)
+    raise TypeError(f"{called} = {show(value)} is no setting: {hint}")
 
 
 def resolve(
