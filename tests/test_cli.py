@@ -127,6 +127,7 @@ def test_ctrl_c_ends_the_demo_in_one_line(tmp_path, seconds):
         _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert errors.endswith("Stopped; no picture was saved.\n") and "Traceback" not in errors
     assert not (tmp_path / "shoal-demo.png").exists()

@@ -6,6 +6,7 @@ import pytest
 
 import shoal
 from shoal import engine, plan, reference
+from shoal.settings import ACTIVATIONS
 
 pytestmark = pytest.mark.kernels
 
@@ -196,3 +197,30 @@ def test_the_best_net_is_a_finite_one(dtype):
     assert "diverged" in repr(sweep)
     for model in sweep:
         assert oracle.same_bits(model(X), np.where(np.isnan(model(X)), np.nan, model(X)))
+
+
+# NaN that leaves a kernel is the one canonical NaN; x86-64 makes its own with the sign set.
+
+
+@dtypes
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nan_passes_through_every_activation(activation, dtype):
+    """Finite weights, but a weighted sum of inf - inf: the outputs must show it."""
+    X, y = oracle.problem(20, 1, 2, dtype)
+    model = shoal.fit(X, y, hidden=(2, 3), activation=("identity", activation), epochs=0)
+    model.weights[0][:] = np.finfo(dtype).max
+    model.weights[1][:] = np.array([[1], [-1]])
+    outputs = model(np.array([[2], [1]], dtype))
+    assert oracle.same_bits(outputs[0], np.full(2, np.nan, dtype))
+    assert np.isfinite(outputs[1]).all()
+
+
+@dtypes
+def test_a_loss_of_nan_is_the_canonical_one(dtype):
+    """0 times an infinite logarithm, as in the reference; the weights stay finite."""
+    X, y = np.ones((1, 1), dtype), np.array([[1, 0]], dtype)
+    weights = [np.array([[0.9, -0.9]], dtype) * np.finfo(dtype).max]
+    settings = {"output": "softmax", "loss": "cross_entropy", "epochs": 2}
+    history = shoal.train(X, y, weights, record_every=1, **settings)
+    assert oracle.same_bits(history.loss, np.full(2, np.nan, dtype))
+    assert np.isfinite(weights[0]).all()
