@@ -510,3 +510,19 @@ def test_nets_may_be_trained_in_several_threads_at_once():
         thread.join()
     for a, b in zip(alone, found, strict=True):
         assert all((v == w).all() for v, w in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name, value, settings",
+    [
+        ("beta_1", 1 - 1e-12, {}),
+        ("beta_2", 1 - 1e-12, {}),
+        ("epsilon", 1e-60, {}),
+        ("momentum", 1 - 1e-12, {"optimizer": "sgd"}),
+    ],
+)
+def test_a_number_that_its_dtype_rounds_out_of_range_is_refused(name, value, settings):
+    X, y = np.eye(3, dtype=np.float32), [0.0, 1.0, 2.0]
+    with pytest.raises(ValueError, match=f"^{name} = {value} must be . [01], but dtype = float32"):
+        shoal.fit(X, y, epochs=1, **{name: value}, **settings)
+    shoal.fit(X, y, epochs=1, dtype="float64", **{name: value}, **settings)

@@ -30,6 +30,18 @@ def check_threads(threads: Any) -> int | None:
     return int(threads)
 
 
+def _check_rounding(grid: Grid, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that leave their range when they are rounded to the dtype."""
+    for name, wrong in (("momentum", 1), ("beta_1", 1), ("beta_2", 1), ("epsilon", 0)):
+        for value in grid.candidates[name]:
+            if dtype.type(value) == wrong:
+                side = "<" if wrong else ">"
+                raise ValueError(
+                    f"{name} = {value} must be {side} {wrong}, but dtype = {dtype} rounds it to "
+                    f"{wrong}"
+                )
+
+
 def _check_memory(grid: Grid, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
     """Refuse nets and records that this machine's memory cannot hold, before any is asked for."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -63,6 +75,7 @@ def prepare(
     target = target or Target.of(y, n)
     told, threads = monitor(progress), check_threads(threads)
     classes = 1 if target.classes is None else len(target.classes)
+    _check_rounding(grid, rows.dtype)
     _check_memory(grid, inputs, target.outputs or classes, rows.dtype)
     plan = make_plan(grid, target, n, inputs, rows.dtype, register_bytes())
     run = Run(plan, grid, target, Rows(rows, y, "y"), order_seeds(grid), threads, told)
