@@ -248,3 +248,25 @@ print(model.status)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "finished\n"
+
+
+@pytest.mark.parametrize("inside", [1, 3])
+def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, inside):
+    """Launches of one batch each; the stop comes after some batches of the second epoch."""
+    X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
+    settings = {"hidden": 3, "batch_size": 4, "progress": False, "record_every": 1}
+    expected = shoal.fit(X, y, epochs=1, **settings)
+    launch, batches = Run._launch, 5
+
+    def launch_and_stop(run, trained, work, first, last, start, stop):
+        launch(run, trained, work, first, last, start, stop)
+        if stop == batches + inside:
+            run._stop.set()
+
+    for name in ("_LAUNCH", "_FIRST_LAUNCH", "_AT_ONCE"):
+        monkeypatch.setattr(f"shoal.engine.{name}", 0)
+    monkeypatch.setattr(Run, "_launch", launch_and_stop)
+    sweep = shoal.sweep(X, y, {"seed": [0]}, epochs=5, **settings)
+    assert (sweep[0].status, sweep.results["epochs"][0]) == ("interrupted", 1)
+    for ours, right in zip(sweep[0].weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(ours, right)

@@ -452,7 +452,7 @@ def test_diverged_weights_are_the_last_finite_ones():
 def test_read_only_rows_compile_nothing_again():
     train = cpu.train
     if not hasattr(train, "signatures"):
-        pytest.skip("nothing is compiled")
+        pytest.skip("NUMBA_DISABLE_JIT is set, so nothing is compiled")
     more = {"epochs": 2, "hidden": 3}
     shoal.fit(X.copy(), NUMBERS.copy(), **more)
     before = len(train.signatures)
