@@ -205,6 +205,29 @@ def test_what_y_means(y, output, loss, encoded, dtype):
         ([0.0, 1.0], "sigmoid", "auto", ("sigmoid", "squared_error", 1)),
         ([0.0, 1.0], "exp", "auto", ("exp", "squared_error", 1)),
         ([[0.5, 0.5], [0.1, 0.9]], "softmax", "cross_entropy", ("softmax", "cross_entropy", 2)),
+        *[
+            (y, "auto", loss, (output, loss, O))
+            for loss in ("squared_error", "absolute_error", "huber")
+            for y, output, O in (
+                ([0.5, -1.5], "identity", 1),
+                ([[0.5, -1.5, 2.0]], "identity", 3),
+                ([0, 1], "sigmoid", 1),
+                ([0, 1, 2], "softmax", 3),
+                (["b", "a"], "sigmoid", 1),
+                ([[0, 1], [1, 1]], "sigmoid", 2),
+            )
+        ],
+        *[
+            ([0.5, 0.25], output, loss, (output, loss, 1))
+            for loss in ("squared_error", "absolute_error", "huber", "quantile")
+            for output in ("identity", "sigmoid", "exp")
+        ],
+        ([[0.5, 9.5]], "softmax", "huber", ("softmax", "huber", 2)),
+        ([0.5, -1.5], "auto", "quantile", ("identity", "quantile", 1)),
+        ([[0.5, -1.5]], "auto", "quantile", ("identity", "quantile", 2)),
+        ([0.0, 3.5], "auto", "poisson", ("exp", "poisson", 1)),
+        ([[0.0, 3.5], [1.0, 1.0]], "exp", "poisson", ("exp", "poisson", 2)),
+        ([-0.0, 3.5], "auto", "poisson", ("exp", "poisson", 1)),
     ],
 )
 def test_explicit_output_and_loss(y, output, loss, resolved):
@@ -384,6 +407,21 @@ def test_train_refuses_strings():
             "output = 'softmax' must have at least two outputs, but y ",
         ),
         ([[0], [1]], "softmax", "auto", "has outputs = 1: use sigmoid"),
+        *[
+            (
+                y,
+                "auto",
+                loss,
+                f"loss = '{loss}' needs a y of numbers, but y is {kind}: give floats, y.astype(flo",
+            )
+            for loss in ("poisson", "quantile")
+            for y, kind in (
+                ([0, 1], "class labels"),
+                (["a", "b"], "class labels"),
+                ([True, False], "class labels"),
+                ([[0, 1], [1, 1]], "multi-label"),
+            )
+        ],
     ],
 )
 def test_output_and_loss_that_do_not_go_together(y, output, loss, message):
@@ -413,6 +451,17 @@ def test_output_and_loss_that_do_not_go_together(y, output, loss, message):
 def test_targets_that_cross_entropy_cannot_take(y, output, loss, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         round_trip(y, output=output, loss=loss)
+
+
+def test_poisson_needs_counts_or_rates():
+    with pytest.raises(ValueError, match=re.escape("y[1] = -1.5 must be >= 0 where loss = 'pois")):
+        round_trip([0.5, -1.5], loss="poisson")
+    with pytest.raises(ValueError, match=re.escape("y[1, 0] = -5e-324 must be >= 0 where loss")):
+        round_trip([[0.5, 0], [-5e-324, 0]], loss="poisson")
+    target = Target.numbers([0, 3], 2)  # as train takes them
+    assert target.resolve("auto", "poisson") == ("exp", "poisson", 1)
+    with pytest.raises(ValueError, match=re.escape("y[1] = -3 must be >= 0 where loss = 'pois")):
+        target.encode([0, -3], 1, "float32", "poisson", "exp")
 
 
 def test_soft_targets_in_float32_sum_to_one():

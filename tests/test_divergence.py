@@ -66,7 +66,7 @@ def test_the_epoch_and_the_last_finite_weights_are_exact(order, hidden, dtype):
             X, y, weights, biases, activations=told["activation"], output="identity", epochs=60,
             batch_size=told["batch_size"], shuffle=True, shuffle_seed=own, reduction="sum",
             learning_rate=told["learning_rate"], momentum=0.5,
-        )  # fmt: skip
+        ).losses  # fmt: skip
         assert np.array_equal(np.isnan(losses), np.arange(60) >= right.epochs)
         assert np.array_equal(np.isnan(model.history.loss), np.isnan(losses))
         loss = sweep.results["loss"][i]
@@ -151,7 +151,7 @@ def test_a_loss_may_overflow_while_the_weights_stay_finite(dtype):
         weights, expected = [np.array([[large]], dtype)], [np.array([[dtype_root]], dtype)]
         settings = {"output": "identity", "learning_rate": rate, "epochs": 30}
         history = shoal.train(X, y, weights, record_every=1, **settings)
-        losses = reference.train(X, y, expected, **settings)
+        losses = reference.train(X, y, expected, **settings).losses
         assert np.array_equal(np.isinf(history.loss), np.isinf(losses))
         assert np.isinf(losses[0]) and np.isfinite(weights[0]).all()
         assert weights[0] == pytest.approx(expected[0], rel=1e-5)
@@ -216,11 +216,17 @@ def test_nan_passes_through_every_activation(activation, dtype):
 
 
 @dtypes
-def test_a_loss_of_nan_is_the_canonical_one(dtype):
-    """0 times an infinite logarithm, as in the reference; the weights stay finite."""
-    X, y = np.ones((1, 1), dtype), np.array([[1, 0]], dtype)
-    weights = [np.array([[0.9, -0.9]], dtype) * np.finfo(dtype).max]
-    settings = {"output": "softmax", "loss": "cross_entropy", "epochs": 2}
-    history = shoal.train(X, y, weights, record_every=1, **settings)
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "quantile", "huber"])
+def test_a_loss_of_nan_is_the_canonical_one(loss, dtype):
+    """A validation row makes two units overflow, inf - inf, while the weights stay finite."""
+    X, y = np.zeros((1, 1), dtype), np.zeros((1, 1), dtype)
+    weights = [np.full((1, 2), np.finfo(dtype).max), np.array([[1], [-1]], dtype)]
+    settings = {"activation": "identity", "output": "identity", "loss": loss, "epochs": 2}
+    history = shoal.train(X, y, weights, validation=(X + 2, y), record_every=1, **settings)
+    assert oracle.same_bits(history.loss, np.zeros(2, dtype))
+    assert oracle.same_bits(history.val_loss, np.full(2, np.nan, dtype))
+    assert all(np.isfinite(w).all() for w in weights)
+    # a training row's NaN reaches the weights: the net has diverged
+    history = shoal.train(X + 2, y, weights, record_every=1, **settings)
     assert oracle.same_bits(history.loss, np.full(2, np.nan, dtype))
-    assert np.isfinite(weights[0]).all()
+    assert all(np.isfinite(w).all() for w in weights)

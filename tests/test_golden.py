@@ -118,7 +118,7 @@ def test_float32_weights_are_trained_in_float32():
     weights = [w.astype(np.float32) for w in start((3, 4), (4, 1))]
     expected = [w.copy() for w in weights]
     history = shoal.train(X, THREE_LAYERS, weights, epochs=2_000, record_every=1)
-    losses = reference.train(X, THREE_LAYERS, expected, epochs=2_000)
+    losses = reference.train(X, THREE_LAYERS, expected, epochs=2_000).losses
     assert history.loss.dtype == weights[0].dtype == np.float32
     np.testing.assert_allclose(history.loss, losses, rtol=1e-4)
     for w, right in zip(weights, expected, strict=True):

@@ -20,6 +20,10 @@ CANDIDATES = {
     "batch_size": st.none() | st.integers(1, 9),
     "epochs": st.integers(0, 9),
     "bias": st.booleans(),
+    "dropout": st.sampled_from([0, 0.5, np.float32(0.5)]),
+    "class_weight": st.sampled_from([None, "balanced", {"a": 2}, [("a", 2.0)], {1: 1, 0: 3}]),
+    "clip_norm": st.none() | st.floats(0, 10, exclude_min=True),
+    "patience": st.none() | st.integers(1, 9),
 }
 names = st.lists(st.sampled_from(list(CANDIDATES)), unique=True, min_size=1, max_size=3)
 a_grid = names.flatmap(
@@ -96,6 +100,9 @@ def test_groups_of_more_combinations_than_64_bits_count():
         ({"seed": range(3), "learning_rate": np.logspace(-3, -1, 3)}, 9),
         ({"hidden": [[8, 8], 4], "activation": [["relu"], "tanh"]}, None),
         ({"seed": (1, 1, 1)}, 3),
+        ({"hidden": [4], "dropout": [[0.1, 0.2], 0.3, (0, 0)]}, 3),
+        ({"class_weight": [{"a": 2}, "balanced", None]}, 3),
+        ([{"class_weight": {"a": 2}, "seed": 1}] * 2, 2),  # a dict is no list: these are nets
     ],
 )
 def test_which_form_a_grid_has(grid, nets):
@@ -118,10 +125,18 @@ def test_which_form_a_grid_has(grid, nets):
         ("loss", ["auto", "squared_error"], np.dtype("<U13")),
         ("hidden", [4, (4,)], object),
         ("activation", ["relu", ("tanh",)], object),
+        ("dropout", [0, 0.5], np.float64),
+        ("dropout", [0, (0.5, 0.5)], object),
+        ("dropout", [(0.5, 0.5), (0.0, 0.5)], object),
+        ("class_weight", ["balanced", None], object),
+        ("class_weight", [{"a": 1}, {"b": 1}], object),
+        ("patience", [1, 2], np.int64),
+        ("patience", [1, None], object),
+        ("schedule", ["cosine", "constant"], np.dtype("<U8")),
     ],
 )
 def test_columns_have_the_natural_dtype(name, values, dtype):
-    grid = expand({name: values}, {"hidden": 4} if name == "activation" else {})
+    grid = expand({name: values}, {"hidden": 4} if name in ("activation", "dropout") else {})
     assert grid.column(name).dtype == dtype
     assert grid.column("validation").dtype == object
 
@@ -204,6 +219,25 @@ def test_a_million_nets_share_their_candidates():
             f"must make at most {MOST_NETS} nets, not 100000000",
         ),
         (
+            {"dropout": [[0.5, 0.5], [0.1]], "hidden": [4, (4, 4)]},
+            {},
+            ValueError,
+            "dropout = (0.5, 0.5) has 2 rates and hidden = (4, 4) has 2 layers",
+        ),
+        ({"dropout": [0.5, 1]}, {}, ValueError, "dropout = 1 must be a number >= 0 and < 1, or"),
+        (
+            {"class_weight": {"a": 1}},
+            {},
+            TypeError,
+            "class_weight = {'a': 1} must be a list of can",
+        ),
+        (
+            {"learning_rate": [0.1, 0.01], "schedule": ["constant", "cosine"]},
+            {"min_learning_rate": 0.05},
+            ValueError,
+            "min_learning_rate = 0.05 must be at most learning_rate = 0.01 where schedule = 'cos",
+        ),
+        (
             {"momentum": [0, 0.9], "optimizer": ["sgd", "adam"]},
             {},
             ValueError,
@@ -217,6 +251,54 @@ def test_wrong_grid_is_one_clear_sentence(grid, fixed, error, message):
     assert "\n" not in str(caught.value)
 
 
+INTERACTING = {
+    "hidden": st.sampled_from([(), (4,), (4, 4)]),
+    "activation": st.sampled_from(["relu", ("relu",), ("relu", "tanh")]),
+    "dropout": st.sampled_from([0, 0.5, (0,), (0, 0.5), (0, 0.5, 0.5)]),
+    "loss": st.sampled_from(["auto", "poisson"]),
+    "output": st.sampled_from(["auto", "exp", "sigmoid"]),
+    "optimizer": st.sampled_from(["sgd", "adam", "adamw", "rprop"]),
+    "schedule": st.sampled_from(["constant", "step", "cosine"]),
+    "warmup_epochs": st.integers(0, 2),
+    "weight_decay": st.sampled_from([0, 0.1, 0.2]),
+    "momentum": st.sampled_from([0, 0.1, 0.2]),
+    "nesterov": st.booleans(),
+    "learning_rate": st.sampled_from([0.1, 0.2]),
+    "min_learning_rate": st.sampled_from([0, 0.1, 0.2]),
+}
+
+
+def conflicts(nets):
+    found = set()
+    for net in nets:
+        try:
+            check_together(resolve(net))
+        except ValueError as error:
+            found.add(str(error))
+    return found
+
+
+@given(nets=st.lists(st.fixed_dictionaries({}, optional=INTERACTING), min_size=1, max_size=6))
+def test_a_sweep_has_a_conflict_just_where_a_net_has_one(nets):
+    expected = conflicts(nets)
+    try:
+        expand(iter(nets), {})
+    except ValueError as error:
+        assert str(error) in expected
+    else:
+        assert not expected
+
+
+def test_a_random_search_is_checked_once_a_case(monkeypatch):
+    calls = []
+    monkeypatch.setattr("shoal.grid.check_together", lambda s: calls.append(s) or check_together(s))
+    random = np.random.default_rng(0)
+    names = ("learning_rate", "min_learning_rate", "weight_decay", "l2", "dropout", "momentum")
+    nets = [dict(zip(names, row, strict=True)) for row in random.random((500, 6)).tolist()]
+    expand(iter(nets), {"optimizer": "sgd"})
+    assert len(calls) == 2
+
+
 def test_endless_iterable_ends(monkeypatch):
     monkeypatch.setattr("shoal.grid.MOST_NETS", 100)
     with pytest.raises(ValueError, match="must make at most 100 nets"):
@@ -227,7 +309,10 @@ def test_checks_run_once_a_candidate_and_conflicts_once_a_combination(monkeypatc
     calls = []
     monkeypatch.setattr("shoal.grid.check_together", lambda s: calls.append(s) or check_together(s))
     expand({"hidden": [4, (4,), 8], "seed": range(100)}, {})
-    assert [settings["hidden"] for settings in calls] == [(4,), (8,)]
+    assert [settings["hidden"] for settings in calls] == [(4,)]
+    calls.clear()
+    expand({"hidden": [4, (4,), (8, 8)], "momentum": [0, 0.5, 0.9]}, {"optimizer": "sgd"})
+    assert len(calls) == 4
 
 
 def test_the_grid_is_not_changed():

@@ -73,7 +73,7 @@ def test_sweep_follows_the_reference(activation):
         losses = reference.train(
             X, y, weights, biases, activations=activation, shuffle_seed=9, record_every=7,
             **{name: told[name] for name in _FOR_THE_REFERENCE},
-        )  # fmt: skip
+        ).losses  # fmt: skip
         assert error_of(weights, start) > 1e-3  # it has learnt something
         for dtype, tolerance in TOLERANCE.items():
             model = sweeps[dtype][i]

@@ -12,9 +12,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "shoal"
 # From the bottom up. A module imports from its own layer or a lower one, and never in a circle.
 LAYERS = [
     {"kernels"},
-    {"settings", "grid", "data", "reference"},
+    {"checks", "settings", "grid", "data", "rows", "scores", "reference"},
     {"plan"},
-    {"memory"},
+    {"memory", "repacking"},
     {"engine", "prediction"},
     {"progress", "model"},
     {"results"},

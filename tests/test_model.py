@@ -53,6 +53,7 @@ def saved(tmp_path):
         {"bias": False, "dtype": "float32"},
         {"activation": ["relu", "gelu"], "batch_size": None, "shuffle_seed": 2**64 - 1},
         {"epochs": 0},
+        {"batch_norm": True, "dropout": [0.1, 0.2, 0], "patience": 1, "validation": 0.3},
         {"optimizer": "sgd", "learning_rate": 1e30, "epochs": 9, "loss": "squared_error"},
     ],
 )
@@ -73,7 +74,11 @@ def test_a_model_comes_back(tmp_path, y, more, kind):
     assert again.dtype == model.dtype
     assert repr(again) == repr(model)
     np.testing.assert_array_equal(again.history.epoch, model.history.epoch)
-    np.testing.assert_array_equal(again.history.loss, model.history.loss)
+    for name in ("loss", "val_loss", "score", "learning_rate"):
+        np.testing.assert_array_equal(getattr(again.history, name), getattr(model.history, name))
+    assert again.resume.epochs == model.resume.epochs
+    for a, b in zip(again.resume[1:], model.resume[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
     assert os.listdir(tmp_path) == ["a model"]
     again.save(path)  # over itself
     np.testing.assert_array_equal(shoal.load(path)(X), model(X))
@@ -244,6 +249,7 @@ CHANGES = {
         {"weights.2": np.zeros((3, 1)), "biases.2": np.zeros(1)}
     ),
     "no history": lambda a, m: a.pop("history.loss") is None or None,
+    "short scores": lambda a, m: a.update({"history.score": np.zeros(1)}),
     "short history": lambda a, m: a.update({"history.loss": np.zeros(1)}),
     "no layers": lambda a, m: m.update(layers=0),
     "negative layers": lambda a, m: m.update(layers=-1),
@@ -271,8 +277,52 @@ def test_a_file_with_wrong_values_is_refused(saved, change):
 
 
 def test_a_later_version_is_refused(saved):
-    rewritten(saved, lambda arrays, about: about.update(version=2))
-    refused(saved, "path = '.*' has version 2, but this Shoal reads up to 1")
+    rewritten(saved, lambda arrays, about: about.update(version=3))
+    refused(saved, "path = '.*' has version 3, but this Shoal reads up to 2")
+
+
+NEW_SETTINGS = (
+    "huber_delta", "quantile", "schedule", "warmup_epochs", "step_size", "gamma",
+    "min_learning_rate", "power", "rho", "l1", "l2", "weight_decay", "dropout", "batch_norm",
+    "clip_delta", "clip_norm", "validation", "patience", "tolerance", "class_weight",
+)  # fmt: skip
+
+
+def as_version_1(arrays, about):
+    """What the first version wrote: no batch norm, nothing to go on from, a history of losses."""
+    for name in [*arrays]:
+        if name.startswith("resume.") or name in (
+            "history.val_loss", "history.score", "history.learning_rate"
+        ):  # fmt: skip
+            del arrays[name]
+    for name in NEW_SETTINGS:
+        del about["settings"][name]
+    del about["batch_norm"], about["resume"]
+    about["version"] = 1
+
+
+@pytest.mark.parametrize("y", ["strings", "multi-label", "numbers"])
+def test_a_file_of_version_1_is_read(tmp_path, y):
+    model, path = fit(y), tmp_path / "model"
+    model.save(path)
+    rewritten(path, as_version_1)
+    old = shoal.load(path)
+    assert old.settings == model.settings
+    assert old.results == {**model.results, "val_loss": old.results["val_loss"]}
+    assert (old.batch_norm, old.resume) == (None, None)
+    np.testing.assert_array_equal(old(X), model(X))
+    np.testing.assert_array_equal(old.predict(X), model.predict(X))
+    np.testing.assert_array_equal(old.history.epoch, model.history.epoch)
+    np.testing.assert_array_equal(old.history.loss, model.history.loss)
+    for name in ("val_loss", "score", "learning_rate"):
+        column = getattr(old.history, name)
+        assert column.shape == model.history.loss.shape and np.isnan(column).all()
+    with pytest.raises(ValueError, match="warm_start has no optimizer state, but must be a net of"):
+        shoal.fit(X, TARGETS[y], warm_start=old)
+    old.save(path)  # as version 2
+    again = shoal.load(path)
+    assert again.settings == model.settings and again.resume is None
+    np.testing.assert_array_equal(again(X), model(X))
 
 
 # ------------------------------------------------------------------------------------- bad input

@@ -29,6 +29,37 @@ bad = shoal.sweep(
     X, [1e3] * 6, {"learning_rate": [1e-3, 1e9]}, epochs=50, optimizer="sgd", progress=False
 )
 told.append([list(bad.results["status"]).index("diverged"), *bad.results["epochs"].tolist()])
+
+# Every setting at once, then each of those that exclude each other.
+X = np.sin(np.arange(36.0)).reshape(18, 2)
+y, weights = np.cos(X[:, 0] * 2) + 1, 0.5 + np.arange(18) % 3
+common = {
+    "hidden": (3, 2), "activation": ("gelu", "silu"), "learning_rate": 0.05, "loss": "huber",
+    "huber_delta": 0.4, "schedule": "cosine", "min_learning_rate": 0.01, "warmup_epochs": 1,
+    "l1": 0.01, "l2": 0.02, "weight_decay": 0.1, "dropout": (0.2, 0.3, 0.4), "batch_norm": True,
+    "clip_delta": 0.3, "clip_norm": 0.5, "validation": 0.3, "patience": 2, "tolerance": 0.01,
+    "optimizer": "adamw", "batch_size": 5, "record_every": 1, "epochs": 6, "dtype": "float64",
+}
+bare = {"batch_norm": False, "weight_decay": 0.0, "schedule": "constant", "warmup_epochs": 0}
+for grid in (
+    {"seed": [1, 2], "learning_rate": [0.05, 0.2], "epochs": [4, 6]},
+    {"schedule": ["step", "exponential", "invscaling", "adaptive"], "optimizer": ["rmsprop"]},
+    {"optimizer": ["adagrad"], "loss": ["quantile", "absolute_error"], "output": ["sigmoid"]},
+    {"loss": ["poisson", "squared_error"], "output": ["exp"], "shuffle_seed": [1], **{
+        name: [value] for name, value in bare.items()}},
+    {"optimizer": ["rprop"], "batch_size": [None], **{name: [v] for name, v in bare.items()}},
+):
+    settings = {name: value for name, value in common.items() if name not in grid}
+    sweep = shoal.sweep(X, y, grid, sample_weight=weights, progress=False, **settings)
+    for model in sweep:
+        norms = [a for norm in model.batch_norm or () for a in norm]
+        told += [a.tolist() for a in model.weights + model.biases + norms]
+        history = model.history
+        for part in (history.loss, history.val_loss, history.score, history.learning_rate):
+            told.append(np.nan_to_num(part, nan=-1.0).tolist())
+        told.append(model(X).tolist())
+    told.append(sweep.results["epochs"].tolist())
+    told.append([["finished", "stopped"].index(status) for status in sweep.results["status"]])
 print(json.dumps(told))
 """
 
@@ -43,6 +74,6 @@ def run(**environment):
 
 def test_plain_python_follows_the_compiled_kernels():
     plain, compiled = run(NUMBA_DISABLE_JIT="1"), run(NUMBA_DISABLE_JIT="0")
-    assert len(plain) == len(compiled) > 50
+    assert len(plain) == len(compiled) > 250
     for ours, theirs in zip(plain, compiled, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)

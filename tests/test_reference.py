@@ -1,67 +1,21 @@
-"""The reference against what does not know it: the tutorial, differences, scikit-learn, torch."""
-
-import warnings
-from types import SimpleNamespace
+"""The reference is the tutorial, and its loop does what its words say."""
 
 import numpy as np
 import pytest
+from problems import (
+    DTYPES,
+    OF_LOSS,
+    activations,
+    copied_norms,
+    copies,
+    norm_arrays,
+    pairs,
+    random_problem,
+    relative_error,
+    train,
+)
 
 from shoal import reference
-
-DTYPES = ("float32", "float64")
-# Pairs of output and loss that have a meaning
-PAIRS = (
-    ("identity", "squared_error"),
-    ("sigmoid", "squared_error"),
-    ("softmax", "squared_error"),
-    ("exp", "squared_error"),
-    ("sigmoid", "cross_entropy"),
-    ("softmax", "cross_entropy"),
-)
-pairs = pytest.mark.parametrize("output, loss", PAIRS, ids=["-".join(pair) for pair in PAIRS])
-activations = pytest.mark.parametrize("activation", reference.ACTIVATIONS)
-
-
-def random_targets(generator, n, O, output, loss):
-    """Targets that suit a pair: numbers, probabilities, or rows that sum to 1."""
-    if loss == "squared_error":
-        return generator.normal(size=(n, O))
-    if output == "softmax":
-        return generator.dirichlet(np.ones(O), n)
-    return generator.uniform(size=(n, O))
-
-
-def random_problem(activation, output, loss, *, n=7, widths=(3, 5, 4, 3), seed=0, bias=True):
-    """A net and rows for it, in float64; no hidden weighted sum is near the kink at 0."""
-    generator = np.random.default_rng(seed)
-    while True:
-        weights = [
-            generator.normal(size=shape) / np.sqrt(shape[0])
-            for shape in zip(widths[:-1], widths[1:], strict=True)
-        ]
-        biases = [generator.normal(size=units) / 2 for units in widths[1:]] if bias else None
-        X = generator.normal(size=(n, widths[0]))
-        sums, _ = reference.propagate(X, weights, biases, activation, output)
-        if len(sums) == 1 or min(np.abs(z).min() for z in sums[:-1]) > 1e-3:
-            break
-    return SimpleNamespace(
-        X=X,
-        y=random_targets(generator, n, widths[-1], output, loss),
-        weights=weights,
-        biases=biases,
-        network={"activations": activation, "output": output},
-        pair={"output": output, "loss": loss},
-    )
-
-
-def copies(arrays, dtype=None):
-    return [np.array(a, dtype) for a in arrays]
-
-
-def relative_error(got, right):
-    """Largest error of each array relative to its largest element; the largest of these."""
-    return max(np.abs(g - r).max() / np.abs(r).max() for g, r in zip(got, right, strict=True))
-
 
 # ---------------------------------------------------------------------------------- the tutorial
 
@@ -100,154 +54,55 @@ def test_tutorial_three_layers():
 def test_eleven_lines_converge(seed):
     weights, _ = reference.initial_weights((3, 4, 1), "uniform", seed)
     y = np.array([[0], [1], [1], [0]])
-    reference.train(INPUTS, y, weights, epochs=20_000)
+    reference.train(INPUTS, y, weights, epochs=12_000)
     outputs = reference.forward(INPUTS, weights, None, "sigmoid", "sigmoid")[-1]
     assert np.abs(y - outputs).max() < 0.03
 
 
-# ------------------------------------------------------------------------------------- gradients
-
-# A central difference at step h errs by about h^2 |f'''| / 6, cut off, and eps |f| / h, rounded:
-# 6e-12 and 4e-11 at h = 6e-6, the cube root of eps. Third derivatives and losses up to 100 leave it
-# under 1e-8 of the largest gradient, while a wrong formula is wrong in the first digits.
-STEP, TOLERANCE = 6e-6, 1e-8
+# ------------------------------------------------------------------------------ the dtype it is in
 
 
-def gradient_error(p, reduction="sum"):
-    """Largest difference of `gradients` from central differences, relative to the largest one."""
-
-    def total():
-        sums, _ = reference.propagate(p.X, p.weights, p.biases, **p.network)
-        losses = reference.row_losses(sums[-1], p.y, **p.pair)
-        return losses.mean() if reduction == "mean" else losses.sum()
-
-    by_weights, by_biases = reference.gradients(
-        p.X, p.y, p.weights, p.biases, p.network["activations"], **p.pair, reduction=reduction
-    )
-    parameters = p.weights + (p.biases or [])
-    found = by_weights + (by_biases if p.biases else [])
-    differences = []
-    for w in parameters:
-        difference = np.empty_like(w)
-        for index in np.ndindex(w.shape):
-            kept = w[index]
-            w[index] = kept + STEP
-            above = total()
-            w[index] = kept - STEP
-            difference[index] = (above - total()) / (2 * STEP)
-            w[index] = kept
-        differences.append(difference)
-    largest = max(np.abs(d).max() for d in differences)
-    return max(np.abs(g - d).max() for g, d in zip(found, differences, strict=True)) / largest
-
-
-@activations
-@pairs
-def test_gradients(activation, output, loss):
-    assert gradient_error(random_problem(activation, output, loss)) < TOLERANCE
-
-
-@pairs
-def test_gradients_of_means_without_biases_and_hidden_layers(output, loss):
-    assert gradient_error(random_problem("tanh", output, loss), "mean") < TOLERANCE
-    assert gradient_error(random_problem("tanh", output, loss, bias=False)) < TOLERANCE
-    assert gradient_error(random_problem([], output, loss, widths=(3, 4))) < TOLERANCE
-
-
-def test_gradients_of_layers_that_differ():
-    assert gradient_error(random_problem(["elu", "gelu"], "exp", "squared_error")) < TOLERANCE
-
-
-@activations
-def test_a_broken_slope_is_seen(activation, monkeypatch):
-    function, slope = reference.ACTIVATIONS[activation]
-    broken = (function, lambda z, a: slope(z, a) * 1.0001)
-    monkeypatch.setitem(reference.ACTIVATIONS, activation, broken)
-    problem = random_problem(activation, "identity", "squared_error")
-    assert gradient_error(problem) > 100 * TOLERANCE
-
-
-@pairs
-def test_a_broken_output_delta_is_seen(output, loss, monkeypatch):
-    whole = reference.output_delta
-    monkeypatch.setattr(reference, "output_delta", lambda *given: whole(*given) * 1.0001)
-    assert gradient_error(random_problem("tanh", output, loss)) > 100 * TOLERANCE
-
-
-def test_the_diagonal_of_the_softmax_alone_is_seen(monkeypatch):
-    monkeypatch.setattr(
-        reference, "output_delta", lambda z, a, y, output, loss: (a - y) * a * (1 - a)
-    )
-    problem = random_problem("tanh", "softmax", "squared_error")
-    assert gradient_error(problem) > 100 * TOLERANCE
-
-
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adagrad", "adam", "adamw", "rprop"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "activation, slope",
-    {
-        "relu": 0,
-        "leaky_relu": 0.01,
-        "elu": 1,
-        "selu": 1.0507009873554805 * 1.6732632423543772,
-    }.items(),
+    "pair", [("softmax", "cross_entropy"), ("identity", "huber")], ids="-".join
 )
-def test_slopes_at_zero(activation, slope):
-    zero = np.zeros(1)
-    function, derivative = reference.ACTIVATIONS[activation]
-    assert function(zero) == 0
-    assert derivative(zero, function(zero)) == slope
-
-
-# ---------------------------------------------------------------- far out, and the dtype it is in
-
-FAR = np.array([-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@activations
-def test_activations_far_out(activation, dtype):
-    z = FAR.astype(dtype)
-    function, derivative = reference.ACTIVATIONS[activation]
-    a = function(z)
-    slopes = derivative(z, a)
-    assert a.dtype == slopes.dtype == dtype
-    assert np.isfinite(a).all() and np.isfinite(slopes).all()
-    assert np.isnan(function(np.array([np.nan], dtype))).all()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("output, y", [("sigmoid", [[1, 0]]), ("softmax", [[0, 1]])])
-def test_cross_entropy_far_out(output, y, dtype):
-    z, y = np.array([[-1e4, 1e4]], dtype), np.array(y, dtype)
-    wrong, right = reference.row_losses(np.concatenate([z, -z]), np.tile(y, (2, 1)), output,
-                                        "cross_entropy")  # fmt: skip
-    if output == "softmax":
-        wrong, right = right, wrong
-    assert (wrong, right) == (2e4, 0)
+def test_the_dtype_of_the_weights_rules(pair, batch_norm, optimizer, dtype):
+    """With everything switched on; but a bias that is normalised away has a gradient of noise."""
+    p = random_problem("tanh", *pair, batch_norm=batch_norm, bias=not batch_norm)
+    settings = {
+        "learning_rate": np.float64(0.01), "optimizer": optimizer, "reduction": "mean",
+        "epochs": 12, "batch_size": None if optimizer == "rprop" else 5, "schedule": "cosine",
+        "l1": 1e-3, "l2": np.float64(1e-3), "weight_decay": 1e-3, "clip_norm": 3.0,
+        "clip_delta": 0.8, "dropout": [0.1, 0.2, 0.3], "row_weights": list(range(1, 8)),
+        "validation": (p.X, p.y, range(1, 8)), "score": "r2", "patience": 20, "seed": 3,
+    }  # fmt: skip
+    history, final = train(p, dtype, **settings)
+    assert history.status == "finished"
+    for array in (*final, history.losses, history.val_losses, history.learning_rates):
+        assert array.dtype == dtype and np.isfinite(array).all()
+    assert history.scores.dtype == np.float64
+    p.X, p.y = p.X.astype(dtype), p.y.astype(dtype)
+    for array, same in zip(final, train(p, dtype, **settings)[1], strict=True):
+        assert np.array_equal(array, same)
+    assert relative_error(final, train(p, "float64", **settings)[1]) < 1e-4
 
 
 @pairs
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_dtype_of_the_weights_rules(output, loss, optimizer, dtype):
-    p = random_problem("tanh", output, loss)
+def test_the_dtype_of_a_pass(output, loss, dtype):
+    p = random_problem("tanh", output, loss, batch_norm=True, dropout=(0.1, 0.2, 0.3))
     weights, biases = copies(p.weights, dtype), copies(p.biases, dtype)
-    settings = {"learning_rate": np.float64(0.01), "optimizer": optimizer, "reduction": "mean"}
-    losses = reference.train(p.X, p.y, weights, biases, epochs=30, activations="tanh",
-                             batch_size=3, **p.pair, **settings)  # fmt: skip
-    sums, layers = reference.propagate(p.X, weights, biases, **p.network)
-    found = reference.gradients(p.X, p.y, weights, biases, "tanh", **p.pair, reduction="mean")
-    for array in [losses, *sums, *layers, *found[0], *found[1], *weights, *biases]:
-        assert array.dtype == dtype
-    again = copies(p.weights, dtype), copies(p.biases, dtype)
-    reference.train(p.X.astype(dtype), p.y.astype(dtype), *again, epochs=30, activations="tanh",
-                    batch_size=3, **p.pair, **settings)  # fmt: skip
-    for w, same in zip(weights + biases, again[0] + again[1], strict=True):
-        assert np.array_equal(w, same)
-    exact = copies(p.weights), copies(p.biases)
-    reference.train(p.X, p.y, *exact, epochs=30, activations="tanh", batch_size=3, **p.pair,
-                    **settings)  # fmt: skip
-    assert relative_error(weights + biases, exact[0] + exact[1]) < 1e-4
+    told = {"batch_norms": copied_norms(p.norms, dtype)}
+    sums, layers = reference.propagate(p.X, weights, biases, **p.network, **told)
+    masks = [mask.astype(dtype) for mask in p.masks]
+    given = p.X, p.y, weights, biases, "tanh"
+    found = reference.gradients(*given, **p.pair, **told, masks=masks, reduction="mean",
+                                row_weights=np.arange(7.0), clip_delta=1.0, l1=0.1)  # fmt: skip
+    seen = reference.look(*given, **p.pair, **told, row_weights=np.arange(7.0))
+    for arrays in (sums, layers, *found, *seen):
+        assert all(array.dtype == dtype for array in arrays)
 
 
 # ---------------------------------------------------------------------------------- the training
@@ -259,7 +114,7 @@ def test_a_batch_is_rows_of_the_order():
     settings = {"activations": "tanh", **p.pair, "reduction": "mean"}
     weights, biases = copies(p.weights), copies(p.biases)
     losses = reference.train(p.X, p.y, weights, biases, epochs=2, batch_size=3, shuffle=True,
-                             shuffle_seed=5, learning_rate=0.1, **settings)  # fmt: skip
+                             shuffle_seed=5, learning_rate=0.1, **settings).losses  # fmt: skip
     own, own_biases = copies(p.weights), copies(p.biases)
     for epoch in range(2):
         order, total = reference.row_order(5, epoch, 7), 0
@@ -268,7 +123,7 @@ def test_a_batch_is_rows_of_the_order():
             z = reference.propagate(X, own, own_biases, "tanh", "identity")[0][-1]
             total += reference.row_losses(z, y, **p.pair).sum()
             found = reference.gradients(X, y, own, own_biases, **settings)
-            for w, g in zip(own + own_biases, found[0] + found[1], strict=True):
+            for w, g in zip(own + own_biases, found.weights + found.biases, strict=True):
                 w -= 0.1 * g
         assert losses[epoch] == pytest.approx(total / 7, rel=1e-14)
     assert relative_error(weights + biases, own + own_biases) < 1e-14
@@ -289,7 +144,7 @@ def test_records():
 
     def losses(epochs, every):
         return reference.train(p.X, p.y, copies(p.weights), epochs=epochs, record_every=every,
-                               learning_rate=0.01)  # fmt: skip
+                               learning_rate=0.01).losses  # fmt: skip
 
     all_of_them = losses(11, 1)
     assert len(all_of_them) == 11
@@ -315,287 +170,365 @@ def test_a_net_that_diverges_keeps_its_last_finite_weights(dtype):
     X, y = np.ones((1, 1)), np.zeros((1, 1))
     weights = [np.ones((1, 1), dtype)]
     # Each step turns w into w - 1e4 w.
-    losses = reference.train(X, y, weights, epochs=200, output="identity", learning_rate=1e4)
+    history = reference.train(X, y, weights, epochs=200, output="identity", learning_rate=1e4)
+    losses = history.losses
     last = np.log(float(np.finfo(dtype).max)) // np.log(9999)
     assert np.abs(weights[0]) == pytest.approx(9999**last, rel=1e-4)
     assert np.isnan(losses[int(last) :]).all()
     assert not np.isnan(losses[: int(last)]).any()
+    assert (history.status, history.epochs) == ("diverged", last)
 
 
-# ---------------------------------------------------------------------------------- scikit-learn
-
-SKLEARN_NAMES = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+# ------------------------------------------------------------------------------ the order of a step
 
 
-@pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.9, False), (0.9, True)])
-@pytest.mark.parametrize("activation", SKLEARN_NAMES)
-@pytest.mark.parametrize("output", ["identity", "sigmoid", "softmax"])
-def test_as_scikit_learn(output, activation, momentum, nesterov):
-    """Mini-batches, the last of them short, 25 epochs. Its adam scales epsilon another way."""
-    network = pytest.importorskip("sklearn.neural_network")
-    generator = np.random.default_rng(1)
-    X = generator.normal(size=(50, 4))
-    labels = generator.integers(0, 3 if output == "softmax" else 2, 50)
-    if output == "identity":
-        loss, kind, y = "squared_error", network.MLPRegressor, generator.normal(size=50)
-        targets = y[:, None]
-    else:
-        loss, kind, y = "cross_entropy", network.MLPClassifier, labels
-        targets = np.eye(3)[labels] if output == "softmax" else labels[:, None]
-
-    def fitted(epochs, learning_rate):
-        estimator = kind(
-            hidden_layer_sizes=(6, 5), activation=SKLEARN_NAMES[activation], solver="sgd", alpha=0,
-            batch_size=16, learning_rate_init=learning_rate, momentum=momentum,
-            nesterovs_momentum=nesterov, shuffle=False, random_state=0, max_iter=epochs, tol=0,
-            n_iter_no_change=1000,
-        )  # fmt: skip
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it has not converged
-            return estimator.fit(X, y)
-
-    start, end = fitted(1, 1e-300), fitted(25, 0.05)  # the first never leaves its initial weights
-    weights, biases = copies(start.coefs_), copies(start.intercepts_)
-    losses = reference.train(
-        X, targets, weights, biases, epochs=25, activations=activation, output=output, loss=loss,
-        batch_size=16, reduction="mean", learning_rate=0.05, momentum=momentum, nesterov=nesterov,
+def test_a_step_in_its_order():
+    """Four epochs with everything switched on, written out."""
+    p = random_problem("tanh", "identity", "huber", batch_norm=True)
+    w = np.array([1.0, 2, 0, 1, 3, 1, 1])
+    rates, momentum = [0.1 / 3, 0.2 / 3, 0.1, 0.09], 0.8
+    history, final = train(
+        p, epochs=4, batch_size=4, shuffle=True, shuffle_seed=5, seed=6, learning_rate=0.1,
+        schedule="exponential", warmup_epochs=2, momentum=momentum, nesterov=True, l1=0.01, l2=0.02,
+        weight_decay=0.3, dropout=[0.1, 0.3, 0.0], clip_delta=0.5, clip_norm=1.7, row_weights=w,
+        reduction="mean",
     )  # fmt: skip
-    assert relative_error(end.coefs_, start.coefs_) > 1e-2
-    assert relative_error(weights + biases, end.coefs_ + end.intercepts_) < 1e-10
-    np.testing.assert_allclose(losses, end.loss_curve_, rtol=1e-10)
+    weights, biases, norms = copies(p.weights), copies(p.biases), copied_norms(p.norms)
+    parameters = [*weights, *biases, *(b.scale for b in norms), *(b.shift for b in norms)]
+    velocities = [np.zeros_like(q) for q in parameters]
+    clipped, losses = 0, []
+    for epoch, rate in enumerate(rates):
+        order, total = reference.row_order(5, epoch, 7), 0
+        for rows in (order[:4], order[4:]):
+            positions = np.arange(7)[: len(rows)] + (4 if len(rows) == 3 else 0)
+            masks = [
+                reference.dropout_mask(6, epoch, 0, positions, 3, 0.1),
+                reference.dropout_mask(6, epoch, 1, positions, 5, 0.3),
+                None,
+            ]
+            told = {"batch_norms": norms, "masks": masks}
+            sums, _ = reference.propagate(p.X[rows], weights, biases, **p.network, **told,
+                                          training=True)  # fmt: skip
+            total += w[rows] @ reference.row_losses(sums[-1], p.y[rows], **p.pair, **OF_LOSS)
+            found = reference.gradients(
+                p.X[rows], p.y[rows], weights, biases, "tanh", **p.pair, reduction="mean", **told,
+                row_weights=w[rows], clip_delta=0.5, **OF_LOSS,
+            )  # fmt: skip
+            of_weights = [
+                g + 0.02 * q + 0.01 * np.sign(q)
+                for g, q in zip(found.weights, weights, strict=True)
+            ]
+            gradients = [*of_weights, *found.biases, *found.scales, *found.shifts]
+            norm = np.sqrt(sum((g**2).sum() for g in gradients))
+            clipped += norm > 1.7
+            for norm_of_layer, z in zip(norms, sums[:2], strict=True):
+                new_variance = z.var(axis=0, ddof=1)
+                norm_of_layer.mean += 0.1 * (z.mean(axis=0) - norm_of_layer.mean)
+                norm_of_layer.variance += 0.1 * (new_variance - norm_of_layer.variance)
+            for q in weights:
+                q *= 1 - rate * 0.3
+            for q, g, v in zip(parameters, gradients, velocities, strict=True):
+                step = rate * g * min(1, 1.7 / (norm + 1e-6))
+                v[:] = momentum * v - step
+                q += momentum * v - step
+        losses.append(total / w.sum())
+    assert 0 < clipped < 8
+    np.testing.assert_allclose(history.losses, losses, rtol=1e-13)
+    np.testing.assert_allclose(history.learning_rates, rates, rtol=1e-15)
+    assert relative_error(final, [*weights, *biases, *norm_arrays(norms)]) < 1e-13
 
 
-# ----------------------------------------------------------------------------------------- torch
+def test_seeds():
+    """Dropout is drawn by ``seed``, the row order by ``shuffle_seed``, or else by ``seed``."""
+    p = random_problem("tanh", "identity", "squared_error")
+    told = {"epochs": 2, "batch_size": 3, "learning_rate": 0.01}
 
-OPTIMIZERS = {
-    "sgd": {"optimizer": "sgd", "learning_rate": 0.05},
-    "momentum": {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.9},
-    "nesterov": {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.9, "nesterov": True},
-    "adam": {"optimizer": "adam", "learning_rate": 0.01},
-    "adam_of_other_betas": {
-        "optimizer": "adam",
-        "learning_rate": 0.01,
-        "beta_1": 0.5,
-        "beta_2": 0.9,
-        "epsilon": 1e-3,
-    },
+    def final(**settings):
+        return np.concatenate([a.ravel() for a in train(p, **told, **settings)[1]])
+
+    for changing in ({"dropout": 0.5}, {"shuffle": True}):
+        assert not np.array_equal(final(seed=1, **changing), final(seed=2, **changing))
+    assert np.array_equal(final(seed=1), final(seed=2))
+    same = final(shuffle=True, seed=1, shuffle_seed=2)
+    assert np.array_equal(same, final(shuffle=True, seed=2))
+    assert np.array_equal(same, final(shuffle=True, seed=3, shuffle_seed=2))
+    dropped = [final(dropout=rates, seed=1) for rates in (0.5, [0, 0.5, 0.5], [0, 0.5, 0])]
+    assert np.array_equal(dropped[0], dropped[1]) and not np.array_equal(dropped[1], dropped[2])
+
+
+# --------------------------------------------------------------------- learning rates, and steps
+
+# settings, and the rates of epochs 0, 1, ... of 8, with 3 rows
+RATES = {
+    "constant": ({}, [1, 1, 1, 1, 1, 1, 1, 1]),
+    "step": ({"step_size": 3, "gamma": 0.5}, [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]),
+    "exponential": ({"gamma": 0.5}, [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128]),
+    "cosine": (
+        {"min_learning_rate": 0.2},
+        [0.6 + 0.4 * np.cos(np.pi * t / 8) for t in range(8)],
+    ),
+    "invscaling": ({"power": 2}, [1 / (1 + 3 * t) ** 2 for t in range(8)]),
+    "adaptive": ({}, [1, 1, 1, 1, 1, 1, 1, 1]),
 }
 
 
-@pytest.fixture(scope="module")
-def torch():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the import
-        return pytest.importorskip("torch")
+@pytest.mark.parametrize("rate", [1.0, 0.3])
+@pytest.mark.parametrize("schedule", RATES)
+def test_learning_rates(schedule, rate):
+    settings, right = RATES[schedule]
+    settings = {**settings, "schedule": schedule, "learning_rate": rate, "rows": 3}
+    if schedule == "cosine":
+        settings["min_learning_rate"] *= rate
+    warm = [rate * part for part in (0.2, 0.4, 0.6, 0.8)]  # to a fifth step, which is the first
+
+    def rates(epochs, warmup):
+        told = {**settings, "epochs": epochs, "warmup_epochs": warmup}
+        return [reference.learning_rate_of_epoch(e, **told) for e in range(epochs)]
+
+    np.testing.assert_allclose(rates(8, 0), np.multiply(right, rate), rtol=1e-15)
+    np.testing.assert_allclose(rates(12, 4), [*warm, *np.multiply(right, rate)], rtol=1e-15)
+    np.testing.assert_allclose(rates(3, 4), warm[:3], rtol=1e-15)
 
 
-def torch_train(torch, p, *, epochs, batch_size, shuffle_seed, optimizer, learning_rate,
-                momentum=0.0, nesterov=False, beta_1=0.9, beta_2=0.999, epsilon=1e-8):  # fmt: skip
-    """The same training by autograd and torch's optimizers: final parameters, losses of epochs."""
-    functional = torch.nn.functional
-    act = {
-        "identity": lambda z: z,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": torch.relu,
-        "leaky_relu": functional.leaky_relu,
-        "elu": functional.elu,
-        "selu": functional.selu,
-        "gelu": functional.gelu,
-        "silu": functional.silu,
-        "softplus": functional.softplus,
-    }[p.network["activations"]]
+def test_learning_rates_far_out():
+    told = {"learning_rate": 2.0, "epochs": 10**9, "rows": 10**9}
 
-    def batch_losses(z, y):
-        if p.pair["loss"] == "cross_entropy" and p.pair["output"] == "softmax":
-            return functional.cross_entropy(z, y, reduction="none")
-        if p.pair["loss"] == "cross_entropy":
-            return functional.binary_cross_entropy_with_logits(z, y, reduction="none").sum(1)
-        outputs = {
-            "identity": lambda z: z,
-            "sigmoid": torch.sigmoid,
-            "softmax": lambda z: torch.softmax(z, 1),
-            "exp": torch.exp,
-        }[p.pair["output"]](z)
-        return functional.mse_loss(outputs, y, reduction="none").sum(1) / 2
+    def rate(epoch, **settings):
+        return reference.learning_rate_of_epoch(epoch, **told, **settings)
 
-    X, y = torch.tensor(p.X), torch.tensor(p.y)
-    weights = [torch.tensor(w, requires_grad=True) for w in p.weights]
-    biases = [torch.tensor(b, requires_grad=True) for b in p.biases]
-    if optimizer == "adam":
-        stepper = torch.optim.Adam(weights + biases, learning_rate, (beta_1, beta_2), epsilon)
-    else:
-        stepper = torch.optim.SGD(weights + biases, learning_rate, momentum, nesterov=nesterov)
-    losses = []
-    for epoch in range(epochs):
-        order, total = reference.row_order(shuffle_seed, epoch, len(X)), 0.0
-        for start in range(0, len(X), batch_size):
-            rows = order[start : start + batch_size]
-            a = X[rows]
-            for k, (w, b) in enumerate(zip(weights, biases, strict=True)):
-                a = a @ w + b
-                if k + 1 < len(weights):
-                    a = act(a)
-            of_rows = batch_losses(a, y[rows])
-            total += of_rows.sum().item()
-            stepper.zero_grad()
-            of_rows.mean().backward()
-            stepper.step()
-        losses.append(total / len(X))
-    return [w.detach().numpy() for w in weights + biases], losses
+    assert rate(5, schedule="adaptive", divisions=2) == pytest.approx(2 / 25, rel=1e-15)
+    assert rate(5, schedule="adaptive", divisions=10**6) == 0
+    assert rate(5, schedule="invscaling", power=1e300) == 0
+    assert rate(0, schedule="invscaling", power=1e300) == 2
+    assert rate(10**9 - 1, schedule="exponential") == 0
+    assert rate(10**9 - 1, schedule="cosine", min_learning_rate=0.5) == 0.5
 
 
-def check_against_torch(torch, p, settings):
-    epochs, batches = 20, {"batch_size": 4, "shuffle_seed": 3}
-    weights, biases = copies(p.weights), copies(p.biases)
-    losses = reference.train(p.X, p.y, weights, biases, epochs=epochs, shuffle=True, **batches,
-                             activations=p.network["activations"], **p.pair, reduction="mean",
-                             **settings)  # fmt: skip
-    right, right_losses = torch_train(torch, p, epochs=epochs, **batches, **settings)
-    assert relative_error(weights, p.weights) > 1e-3
-    assert relative_error(weights + biases, right) < 1e-10
-    np.testing.assert_allclose(losses, right_losses, rtol=1e-10)
+def test_rprop_holds_its_steps():
+    """Between 1e-6 and 50, from the first step on, and a net that is lost shows it."""
+    w, previous, steps = np.zeros(4), np.array([1.0, 1, 0, 1]), np.array([49, 1.5e-6, 1e3, 1])
+    reference.rprop_step(w, np.array([2.0, -2.0, 2.0, np.nan]), previous, steps)
+    assert steps.tolist() == [50, 1e-6, 50, 1]
+    assert w[:3].tolist() == [-50, 0, -50] and np.isnan(w[3])
+    reference.rprop_step(w, np.array([2.0, -2.0, -2.0, 0]), previous, steps)  # it forgot the turn
+    assert steps[:3].tolist() == [50, 1e-6, 25] and w[:3].tolist() == [-100, 1e-6, -50]
 
 
-@activations
-@pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_activations_as_torch(torch, activation, settings):
-    problem = random_problem(activation, "softmax", "cross_entropy", n=10)
-    check_against_torch(torch, problem, settings)
+# ------------------------------------------------------------------------------------- row weights
+
+ROW_WEIGHTED = {
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.02, "momentum": 0.5, "l2": 0.1},
+    "adam": {"optimizer": "adam", "learning_rate": 0.01, "clip_norm": 0.5},
+    "rprop": {"optimizer": "rprop", "learning_rate": 0.01},
+    "clipped": {"optimizer": "sgd", "learning_rate": 0.02, "clip_delta": 0.3},
+}
+row_weighted = pytest.mark.parametrize("settings", ROW_WEIGHTED.values(), ids=ROW_WEIGHTED)
 
 
+@row_weighted
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pairs
-@pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
-def test_losses_as_torch(torch, output, loss, settings):
-    check_against_torch(torch, random_problem("tanh", output, loss, n=10), settings)
+def test_whole_weights_are_repeated_rows(output, loss, reduction, settings):
+    p = random_problem("tanh", output, loss)
+    w = np.array([1, 0, 3, 2, 1, 0, 2])
+    told = {**settings, "reduction": reduction, "epochs": 15, "score": "r2"}
+    told["validation"] = (p.X, p.y, w)
+    history, final = train(p, row_weights=w, **told)
+    for repeated in (w, w * (w > 0)):  # a row of weight 0 may as well not be there
+        q = random_problem("tanh", output, loss)
+        q.X, q.y = np.repeat(p.X, repeated, axis=0), np.repeat(p.y, repeated, axis=0)
+        told["validation"] = (q.X, q.y)
+        other, same = train(q, **told)
+        assert relative_error(final, same) < 1e-9
+        for name in ("losses", "val_losses", "scores"):
+            np.testing.assert_allclose(getattr(history, name), getattr(other, name), rtol=1e-9)
+    assert relative_error(final, [*p.weights, *p.biases]) > 1e-3
 
 
-# -------------------------------------------------------------------------------- random numbers
+@row_weighted
+def test_weights_of_one_are_no_weights(settings):
+    p = random_problem("tanh", "softmax", "cross_entropy")
+    told = {**settings, "epochs": 10, "batch_size": 3, "reduction": "mean"}
+    ends = [train(p, row_weights=w, **told) for w in (None, np.ones(7))]
+    np.testing.assert_allclose(ends[0][0].losses, ends[1][0].losses, rtol=1e-14)
+    for a, b in zip(ends[0][1], ends[1][1], strict=True):
+        assert np.array_equal(a, b)
 
-# Counter, key and answer of philox4x32 with 10 rounds, from the kat_vectors of Random123
-KNOWN_ANSWERS = [
-    "00000000 00000000 00000000 00000000 00000000 00000000 6627e8d5 e169c58d bc57ac4c 9b00dbd8",
-    "ffffffff ffffffff ffffffff ffffffff ffffffff ffffffff 408f276d 41c83b0e a20bc7c6 6d5451fd",
-    "243f6a88 85a308d3 13198a2e 03707344 a4093822 299f31d0 d16cfe09 94fdcceb 5001e420 24126ea1",
+
+# ------------------------------------------------------------------------------ the watched loss
+
+# One weight w from 0, one row x = 1 and y far above: with absolute_error each step adds the rate to
+# w, and the loss of a validation row with target v is |w - v|.
+WALK = {"output": "identity", "loss": "absolute_error", "learning_rate": 1.0}
+
+
+def walk(epochs, y, v=None, **settings):
+    weights = [np.zeros((1, 1))]
+    one = np.ones((1, 1))
+    if v is not None:
+        settings["validation"] = one, one * v
+    history = reference.train(one, one * y, weights, epochs=epochs, **{**WALK, **settings})
+    return history, weights[0].item()
+
+
+def test_the_validation_loss_is_that_after_the_epoch():
+    history, w = walk(6, y=100, v=3)
+    assert history.losses.tolist() == [100, 99, 98, 97, 96, 95]
+    assert history.val_losses.tolist() == [2, 1, 0, 1, 2, 3]
+    assert (w, history.epochs, history.status) == (6, 6, "finished")
+    assert np.isnan(walk(6, y=100)[0].val_losses).all()
+
+
+# patience and tolerance: epochs run, final w
+STOPS = [
+    (1, 0, 4, 3, "stopped"),
+    (2, 0, 5, 3, "stopped"),
+    (6, 0, 9, 3, "stopped"),
+    (7, 0, 10, 3, "stopped"),  # in the last epoch of all
+    (8, 0, 10, 3, "finished"),
+    (2, 0.99, 5, 3, "stopped"),
+    (2, 1, 3, 3, "stopped"),  # by 1 is not by more than 1, but it is lower
+    (1, 1, 2, 2, "stopped"),
+    (10, 5, 10, 3, "finished"),
 ]
 
 
-@pytest.mark.parametrize("line", KNOWN_ANSWERS)
-def test_philox_known_answers(line):
-    *counter, low, high, r0, r1, r2, r3 = (int(word, 16) for word in line.split())
-    words = reference.philox(counter, low + (high << 32))
-    assert words.tolist() == [r0, r1, r2, r3]
+@pytest.mark.parametrize("patience, tolerance, epochs, w, status", STOPS)
+def test_patience(patience, tolerance, epochs, w, status):
+    history, final = walk(10, y=100, v=3, patience=patience, tolerance=tolerance)
+    assert (history.epochs, final, history.status) == (epochs, w, status)
+    after = np.arange(10) >= epochs
+    for record in (history.losses, history.val_losses, history.learning_rates):
+        assert np.array_equal(np.isnan(record), after)
 
 
-def test_philox_of_arrays_is_philox_of_each():
-    words = reference.philox((np.arange(5), 7, np.arange(3)[:, None], 1), key=2**64 - 1)
-    assert words.shape == (4, 3, 5)
-    assert words[:, 2, 4].tolist() == reference.philox((4, 7, 2, 1), 2**64 - 1).tolist()
+def test_patience_without_validation_watches_the_training_loss():
+    """w goes to and fro between 0 and 1: the loss is 0.5 in each epoch, the lowest the first."""
+    history, w = walk(10, y=0.5, patience=3)
+    assert history.losses[:4].tolist() == [0.5] * 4
+    assert (history.epochs, w, history.status) == (4, 1, "stopped")
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 9, 100, 1025])
-def test_row_orders_are_permutations(n):
-    orders = [reference.row_order(seed, epoch, n) for seed in (0, 2**64 - 1) for epoch in range(3)]
-    for order in orders:
-        assert sorted(order.tolist()) == list(range(n))
-    if n >= 100:
-        assert len({tuple(order) for order in orders}) == len(orders)
+def test_the_adaptive_rate():
+    """Divided by 5 after the second epoch in a row without improvement, and then anew."""
+    history, _ = walk(12, y=0.5, schedule="adaptive")
+    rates = [1, 1, 1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.04, 0.04, 0.04, 0.04]
+    np.testing.assert_allclose(history.learning_rates, rates, rtol=1e-15)
+    losses = [0.5, 0.5, 0.5, 0.5, 0.3, 0.1, 0.1, 0.1, 0.1, 0.06, 0.02, 0.02]
+    np.testing.assert_allclose(history.losses, losses, rtol=1e-12)
+    history, _ = walk(7, y=100, v=-5, schedule="adaptive")  # it gets worse from the first epoch on
+    np.testing.assert_allclose(history.learning_rates, [1, 1, 1, 0.2, 0.2, 0.04, 0.04], rtol=1e-15)
 
 
-@pytest.mark.parametrize("vary", ["seed", "epoch"])
-def test_row_orders_look_uniform(vary):
-    """Chi-square of the 24 orders of 4 rows, and of 6 rows x 6 positions, 1200 draws each.
-
-    Its expectation is the degrees of freedom d, its standard deviation sqrt(2 d): 4 are allowed.
-    """
-    draws = 1200
-    given = [{"seed": 0, "epoch": 0, vary: k} for k in range(draws)]
-    fours = [tuple(reference.row_order(**g, n=4)) for g in given]
-    counts = np.unique(fours, axis=0, return_counts=True)[1]
-    expected = draws / 24
-    assert len(counts) == 24
-    assert abs(((counts - expected) ** 2 / expected).sum() - 23) < 4 * np.sqrt(2 * 23)
-    sixes = np.array([reference.row_order(**g, n=6) for g in given])
-    counts = np.stack([np.bincount(column, minlength=6) for column in sixes.T])
-    expected = draws / 6
-    assert abs(((counts - expected) ** 2 / expected).sum() - 25) < 4 * np.sqrt(2 * 25)
+def test_the_adaptive_rate_and_patience_count_apart():
+    history, w = walk(20, y=100, v=-5, schedule="adaptive", patience=6)
+    np.testing.assert_allclose(history.learning_rates[:7], [1, 1, 1, 0.2, 0.2, 0.04, 0.04])
+    assert (history.epochs, history.status, w) == (7, "stopped", 1)
 
 
-WIDTHS = (60, 40, 25)
-
-
-def scale(init, inputs, units):
-    """Half width of a uniform kind, standard deviation of a normal kind."""
-    return {
-        "uniform": 1.0,
-        "glorot_uniform": np.sqrt(6 / (inputs + units)),
-        "glorot_normal": np.sqrt(2 / (inputs + units)),
-        "he_uniform": np.sqrt(6 / inputs),
-        "he_normal": np.sqrt(2 / inputs),
-        "lecun_normal": np.sqrt(1 / inputs),
-    }[init]
-
-
-@pytest.mark.parametrize("init", reference.INITS)
-def test_initial_weights_have_their_moments(init):
-    """Mean, variance and fourth moment within 4 standard errors, and the range."""
-    weights, biases = reference.initial_weights(WIDTHS, init, seed=3)
-    for w, b, inputs, units in zip(weights, biases, WIDTHS, WIDTHS[1:], strict=False):
-        assert w.shape == (inputs, units) and not b.any() and b.shape == (units,)
-        x = w.ravel() / scale(init, inputs, units)
-        normal = init.endswith("normal")
-        moments = {2: 1, 4: 3, 8: 105} if normal else {2: 1 / 3, 4: 1 / 5, 8: 1 / 9}
-        error = 4 / np.sqrt(x.size)
-        assert abs(x.mean()) < error * np.sqrt(moments[2])
-        for k in (2, 4):
-            deviation = np.sqrt(moments[2 * k] - moments[k] ** 2)
-            assert abs((x**k).mean() - moments[k]) < error * deviation
-        if normal:
-            assert 2.5 < np.abs(x).max() < 6
+def test_a_net_that_diverges_keeps_its_best_weights():
+    """w is 1, -2, 4, -8, ... after each epoch, and in the end infinite."""
+    one = np.ones((1, 1), "float32")
+    told = {"output": "identity", "learning_rate": 3.0, "epochs": 500, "tolerance": 0.0}
+    for patience, lowest in ((None, None), (400, 4)):
+        weights = [one.copy() * -0.5]
+        history = reference.train(one, one * 0, weights, validation=(one, one * 4.5),
+                                  patience=patience, **told)  # fmt: skip
+        assert history.status == "diverged" and np.isnan(history.losses[history.epochs])
+        if patience:
+            assert weights[0] == lowest
         else:
-            assert 0.99 < np.abs(x).max() <= 1
-        neighbours = np.corrcoef(x[:-1], x[1:])[0, 1]
-        assert abs(neighbours) < error
+            assert abs(weights[0]) > 1e37
 
 
-def test_a_weight_is_drawn_by_its_position():
-    weights, _ = reference.initial_weights((3, 5, 2), "uniform", seed=2**40 + 9)
-    for layer, w in enumerate(weights):
-        for p in range(w.size):
-            words = [int(word) for word in reference.philox((p // 2, layer, 0, 0), 2**40 + 9)]
-            high, low = words[2 * (p % 2) : 2 * (p % 2) + 2]
-            u = ((high >> 5) * 2**26 + (low >> 6)) / 2**53
-            assert w.ravel()[p] == 2 * u - 1
+def test_a_net_that_diverges_at_once_keeps_its_initial_weights():
+    one = np.ones((1, 1))
+    weights = [one.copy()]
+    history = reference.train(one, one, weights, epochs=3, output="exp", learning_rate=np.inf,
+                              patience=2)  # fmt: skip
+    assert (history.status, history.epochs, weights[0]) == ("diverged", 0, 1)
 
 
-def test_box_and_muller():
-    (w,), _ = reference.initial_weights((3, 3), "lecun_normal", seed=4)  # 9: the last has no pair
-    (u,), _ = reference.initial_weights((5, 2), "uniform", seed=4)
-    u = (u.ravel() + 1) / 2
-    for p, value in enumerate(w.ravel() * np.sqrt(3)):
-        even, odd = u[p // 2 * 2], u[p // 2 * 2 + 1]
-        turn = np.exp(2j * np.pi * odd) * np.sqrt(-2 * np.log(1 - even))
-        assert value == pytest.approx(turn.imag if p % 2 else turn.real, abs=1e-14)
+def test_a_loss_of_nan_is_no_improvement():
+    history, w = walk(10, y=100, v=np.nan, patience=3)
+    assert np.isnan(history.val_losses).all()
+    assert (history.status, history.epochs) == ("stopped", 3)
+    assert w == 3  # none was the lowest: the last weights stay
 
 
-@pytest.mark.parametrize("init", reference.INITS)
-def test_dtypes_start_alike_and_seeds_apart(init):
-    double, _ = reference.initial_weights(WIDTHS, init, 1, "float64")
-    single, biases = reference.initial_weights(WIDTHS, init, 1, "float32")
-    other, _ = reference.initial_weights(WIDTHS, init, 1 + 2**32, "float64")
-    for d, s, b, o in zip(double, single, biases, other, strict=True):
-        assert s.dtype == b.dtype == np.float32
-        assert np.array_equal(d.astype(np.float32), s)
-        assert not np.isin(d, o).any()
+def test_batch_norms_go_back_with_their_net():
+    """To the end of the epoch before, where it diverges; to the lowest loss, with patience."""
+    p = random_problem("tanh", "identity", "squared_error", batch_norm=True)
+    p.weights[0] *= 1e3
+    told = {"learning_rate": 1e-3, "weight_decay": -1e6}  # weights grow a thousandfold a step
+    history, final = train(p, "float32", epochs=50, **told)
+    assert history.status == "diverged" and 3 < history.epochs < 20
+    again, same = train(p, "float32", epochs=history.epochs, **told)
+    assert again.status == "finished"
+    for a, b in zip(final, same, strict=True):
+        assert np.array_equal(a, b)
+    p = random_problem("tanh", "identity", "squared_error", batch_norm=True)
+    told = {"learning_rate": 0.05, "validation": (p.X, -p.y), "momentum": 0.9}
+    history, final = train(p, epochs=40, patience=40, **told)
+    best = int(history.val_losses.argmin())
+    assert 0 < best < 39
+    for a, b in zip(final, train(p, epochs=best + 1, **told)[1], strict=True):
+        assert np.array_equal(a, b)
 
 
-def test_init_auto():
-    net = (4, 6, 5, 3), "auto", 2
-    weights, _ = reference.initial_weights(*net, activations=["relu", "tanh"])
-    he, _ = reference.initial_weights((4, 6, 5, 3), "he_uniform", 2)
-    glorot, _ = reference.initial_weights((4, 6, 5, 3), "glorot_uniform", 2)
-    for got, right in zip(weights, [he[0], glorot[1], glorot[2]], strict=True):
-        assert np.array_equal(got, right)
-    (got,), _ = reference.initial_weights((4, 3), "auto", 2)
-    (right,), _ = reference.initial_weights((4, 3), "glorot_uniform", 2)
-    assert np.array_equal(got, right)
+# ------------------------------------------------------------------------------------------ scores
+
+
+def test_scores_by_hand():
+    """R squared of 2 columns, the second one constant; accuracies; all of them weighted."""
+    y, a = np.array([[1.0, 5], [2, 5], [6, 5]]), np.array([[1.0, 5], [3, 5], [5, 5]])
+    assert reference.score(a, y, "r2") == pytest.approx((1 - 2 / 14 + 1) / 2)
+    assert reference.score(a + [0, 1], y, "r2") == pytest.approx((1 - 2 / 14) / 2)
+    assert reference.score(a, y, "r2", [2, 1, 0]) == pytest.approx((1 - 1 / (2 / 3) + 1) / 2)
+    assert np.isnan(reference.score(a, y * 1e200, "r2"))
+    one = np.array([[0.5], [0.6], [0.4]])
+    assert reference.score(one, np.array([[0], [0], [0]]), "sides") == 2 / 3
+    assert reference.score(one, np.array([[0], [1], [1]]), "sides", [3, 1, 4]) == 0.5
+    three = np.array([[0.2, 0.3, 0.5], [0.5, 0.5, 0], [0.9, 0.1, 0]])
+    y = np.array([[0, 0, 1], [0, 1, 0], [0.4, 0.6, 0]])
+    assert reference.score(three, y, "largest") == 1 / 3  # of two that are equal, the first
+    assert reference.score(three, y, "largest", [1, 3, 0]) == 0.25
+    assert reference.score(three, y, "sides", [1, 1, 6]) == 0
+
+
+@pytest.mark.parametrize("kind", ["largest", "sides", "r2"])
+def test_scores_of_a_run(kind):
+    """Running ones of the training rows, by the outputs before each step; or validation's."""
+    p = random_problem("tanh", "softmax", "cross_entropy", batch_norm=True)
+    p.y = np.eye(3)[[0, 1, 2, 0, 1, 2, 0]]
+    w = np.arange(1.0, 8)
+    told = {"learning_rate": 0.01, "optimizer": "adam", "row_weights": w, "score": kind}
+    history, final = train(p, epochs=2, **told)
+    norms = [reference.BatchNorm(*final[6:10]), reference.BatchNorm(*final[10:])]
+    outputs = reference.propagate(
+        p.X, p.weights, p.biases, **p.network, batch_norms=p.norms, training=True
+    )[1][-1]
+    assert history.scores[0] == reference.score(outputs, p.y, kind, w)
+    history, _ = train(p, epochs=2, **told, validation=(p.X[:4], p.y[:4], w[:4]))
+    net = {"weights": final[:3], "biases": final[3:6], "batch_norms": norms, **p.network}
+    outputs = reference.forward(p.X[:4], **net)[-1]
+    assert history.scores[-1] == reference.score(outputs, p.y[:4], kind, w[:4])
+    evaluated = reference.evaluate(p.X[:4], p.y[:4], w[:4], **net, loss="cross_entropy", score=kind)
+    assert evaluated == (history.val_losses[-1], history.scores[-1])
+
+
+# ------------------------------------------------------------------------- batch norm in prediction
+
+
+@activations
+def test_prediction_normalises_by_the_running_statistics(activation):
+    p = random_problem(activation, "identity", "squared_error", batch_norm=True)
+    a = p.X
+    for k, norm in enumerate(p.norms):
+        z = (a @ p.weights[k] + p.biases[k] - norm.mean) / np.sqrt(norm.variance + 1e-5)
+        a = reference.ACTIVATIONS[activation][0](z * norm.scale + norm.shift)
+    right = a @ p.weights[2] + p.biases[2]
+    got = reference.forward(p.X, p.weights, p.biases, **p.network, batch_norms=p.norms)[-1]
+    np.testing.assert_allclose(got, right, rtol=1e-12)
+    alone = reference.forward(p.X[:1], p.weights, p.biases, **p.network, batch_norms=p.norms)[-1]
+    np.testing.assert_allclose(alone, right[:1], rtol=1e-12)  # whatever rows are beside it

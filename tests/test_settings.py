@@ -1,5 +1,6 @@
 """Every setting at the door: what comes in, its one normal form, the sentence if it is wrong."""
 
+import json
 import math
 import re
 from fractions import Fraction
@@ -9,10 +10,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.settings import MOST, SETTINGS, TUTORIAL, check_together, find, resolve, show
+from shoal.checks import MOST
+from shoal.settings import (
+    _ELSEWHERE,
+    ACTIVATIONS,
+    INITS,
+    LOSSES,
+    OPTIMIZERS,
+    OUTPUTS,
+    SCHEDULES,
+    SETTINGS,
+    TUTORIAL,
+    UNSET,
+    find,
+    resolve,
+    show,
+)
 
-FLAGS = ("bias", "shuffle", "nesterov")
-PARTS = ("momentum", "beta_1", "beta_2")
+FLAGS = ("bias", "shuffle", "nesterov", "batch_norm")
+PARTS = ("momentum", "rho", "beta_1", "beta_2")
+RATES = ("learning_rate", "min_learning_rate", "power", "l1", "l2", "weight_decay", "tolerance")
+POSITIVES = ("huber_delta", "epsilon")
+CLIPS = ("clip_delta", "clip_norm")
+COUNTS = {"epochs": 0, "warmup_epochs": 0, "step_size": 1}  # with the least one
+COUNTS_OR_NONE = {
+    "batch_size": "full batch",
+    "patience": "never stops early",
+    "record_every": "about 100 records",
+}
+CHOICES = {
+    "output": OUTPUTS,
+    "loss": LOSSES,
+    "init": INITS,
+    "reduction": ("mean", "sum"),
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
 
 anything = st.recursive(
     st.none()
@@ -75,20 +108,78 @@ def test_defaults_are_in_their_normal_form(setting):
         ("dtype", np.float32, "float32"),
         ("dtype", np.dtype("float64"), "float64"),
         ("dtype", np.dtype(">f4"), "float32"),
+        *[(name, choice, choice) for name, choices in CHOICES.items() for choice in choices],
+        *[(name, np.str_(choices[-1]), choices[-1]) for name, choices in CHOICES.items()],
+        *[
+            (name, value, float(value))
+            for name in RATES
+            for value in (0, 5e-324, np.int8(9), 1e308)
+        ],
+        *[
+            (name, value, float(value))
+            for name in PARTS
+            for value in (0, np.float16(0.5), 1 - 1e-16)
+        ],
+        *[(name, value, float(value)) for name in POSITIVES + CLIPS for value in (5e-324, 7)],
+        *[(name, None, None) for name in (*CLIPS, *COUNTS_OR_NONE)],
+        *[(name, value, int(value)) for name in COUNTS_OR_NONE for value in (1, np.int8(3), MOST)],
+        *[(name, value, value) for name, least in COUNTS.items() for value in (least, MOST)],
+        *[(name, np.bool_(flag), flag) for name in FLAGS for flag in (True, False)],
+        ("gamma", 1, 1.0),
+        ("gamma", 5e-324, 5e-324),
+        ("quantile", Fraction(1, 4), 0.25),
+        ("dropout", 0, 0.0),
+        ("dropout", np.float32(0.5), 0.5),
+        ("dropout", [0, 0.5], (0.0, 0.5)),
+        ("dropout", np.array([0.25, 0.5]), (0.25, 0.5)),
+        ("dropout", (), ()),
         ("validation", ["X", "y"], ("X", "y")),
+        ("validation", 0.25, 0.25),
+        ("validation", np.float32(0.5), 0.5),
+        ("validation", Fraction(1, 4), 0.25),
+        ("class_weight", None, None),
+        ("class_weight", "balanced", "balanced"),
+        ("class_weight", np.str_("balanced"), "balanced"),
+        ("class_weight", {}, ()),
+        ("class_weight", {"b": 2, "a": 0}, (("a", 0.0), ("b", 2.0))),
+        ("class_weight", {2: 1, -1: np.float32(0.5)}, ((-1, 0.5), (2, 1.0))),
+        ("class_weight", {True: 2, False: 1}, ((False, 1.0), (True, 2.0))),
+        ("class_weight", {"a": 1, 3: 1, True: 1}, ((True, 1.0), (3, 1.0), ("a", 1.0))),
+        ("class_weight", {np.int8(3): 1, np.str_("a"): 1}, ((3, 1.0), ("a", 1.0))),
+        ("class_weight", [["b", 2], ["a", 1]], (("a", 1.0), ("b", 2.0))),
     ],
 )
 def test_values_become_their_normal_form(name, value, expected):
     assert same(SETTINGS[name].check(value), expected)
 
 
-def test_negative_zero_becomes_zero():
-    assert math.copysign(1, SETTINGS["learning_rate"].check(-0.0)) == 1
+def test_labels_and_weights_of_classes_are_python_values():
+    pairs = SETTINGS["class_weight"].check({np.int8(3): np.int8(1), np.str_("a"): 1, np.True_: 1})
+    assert [type(label) for label, _ in pairs] == [bool, int, str]
+    assert {type(weight) for _, weight in pairs} == {float}
+
+
+@pytest.mark.parametrize("name", [*RATES, *PARTS, "dropout"])
+def test_negative_zero_becomes_zero(name):
+    assert math.copysign(1, SETTINGS[name].check(-0.0)) == 1
+
+
+def test_every_choice_stands_in_its_meaning():
+    for name, choices in {**CHOICES, "activation": ACTIVATIONS}.items():
+        words = re.findall(r"\w+", SETTINGS[name].meaning)
+        assert set(choices) - {"auto"} <= set(words)
+        assert ("auto" in choices) == ("auto" in words)
 
 
 INTEGER = f"must be an integer from {{}} to {MOST}"
 SEED = "must be an integer from 0 to 2**64 - 1"
 RATE = "must be a finite number >= 0"
+POSITIVE = "must be a finite number > 0"
+RATES_LIST = (
+    "must be a number >= 0 and < 1, or a list of such: for the inputs, then each hidden layer"
+)
+VALIDATION = "must be a fraction of the rows, > 0 and < 1, a pair (X, y), or None"
+WEIGHTS = "must be 'balanced', None, or a dict from label (a str, int or bool) to weight"
 UNITS = f"must be the units of each hidden layer: integers from 1 to {MOST}, as in (16, 8)"
 ACTIVATION = (
     "must be one of sigmoid, tanh, relu, leaky_relu, elu, selu, gelu, silu, softplus, identity"
@@ -101,32 +192,82 @@ WRONG = [
     ("activation", "rellu", ValueError, ACTIVATION),
     ("activation", "auto", ValueError, ACTIVATION),
     *[("activation", value, TypeError, ACTIVATION) for value in (None, 3, {"relu": 1})],
-    ("output", "linear", ValueError, "must be one of auto, identity, sigmoid, softmax, exp"),
-    ("loss", "mse", ValueError, "must be one of auto, squared_error, cross_entropy"),
-    ("loss", ["auto"], TypeError, "must be one of auto, squared_error, cross_entropy"),
-    ("reduction", "none", ValueError, "must be one of mean, sum"),
-    ("optimizer", "rmsprop", ValueError, "must be one of sgd, adam"),
+    *[
+        (name, value, ValueError, f"must be one of {', '.join(choices)}")
+        for name, choices in CHOICES.items()
+        for value in ("mse", "", choices[0].upper())
+    ],
+    *[
+        (name, value, TypeError, f"must be one of {', '.join(choices)}")
+        for name, choices in CHOICES.items()
+        for value in (None, True, 1, [choices[0]])
+    ],
     *[("seed", value, ValueError, SEED) for value in (-1, 2**64)],
     *[("seed", value, TypeError, SEED) for value in (1.0, "1", True, None)],
     ("shuffle_seed", -1, ValueError, SEED + ", or None (that of seed)"),
     ("seed", np.random.RandomState(0), TypeError, SEED),
-    ("epochs", -1, ValueError, INTEGER.format(0)),
-    ("epochs", 1e3, TypeError, INTEGER.format(0)),
-    ("epochs", None, TypeError, INTEGER.format(0)),
-    ("epochs", 2**31, ValueError, INTEGER.format(0)),
-    ("batch_size", 0, ValueError, INTEGER.format(1) + ", or None (full batch)"),
-    ("batch_size", "auto", TypeError, INTEGER.format(1) + ", or None (full batch)"),
-    ("record_every", 0, ValueError, INTEGER.format(1) + ", or None (about 100 records)"),
-    *[("learning_rate", value, ValueError, RATE) for value in (-1, math.nan, math.inf, 10**400)],
-    *[("learning_rate", value, TypeError, RATE) for value in ("0.1", None, True, 1j, [0.1])],
-    *[(name, value, ValueError, ">= 0 and < 1") for name in PARTS for value in (-0.1, 1, math.nan)],
-    ("epsilon", 0, ValueError, "must be a finite number > 0"),
+    *[
+        (name, value, ValueError, INTEGER.format(least))
+        for name, least in COUNTS.items()
+        for value in (least - 1, MOST + 1)
+    ],
+    *[
+        (name, value, TypeError, INTEGER.format(least))
+        for name, least in COUNTS.items()
+        for value in (1e3, None, True, "1", [1])
+    ],
+    *[
+        (name, value, ValueError, f"{INTEGER.format(1)}, or None ({meaning})")
+        for name, meaning in COUNTS_OR_NONE.items()
+        for value in (0, -1, MOST + 1)
+    ],
+    *[
+        (name, value, TypeError, f"{INTEGER.format(1)}, or None ({meaning})")
+        for name, meaning in COUNTS_OR_NONE.items()
+        for value in (1.0, True, "auto")
+    ],
+    *[
+        (name, value, error, right)
+        for names, right in (
+            (RATES, RATE),
+            (PARTS, "must be a number >= 0 and < 1"),
+            (POSITIVES, POSITIVE),
+            (CLIPS, POSITIVE + ", or None (no clipping)"),
+            (["gamma"], "must be a number > 0 and <= 1"),
+            (["quantile"], "must be a number > 0 and < 1"),
+        )
+        for name in names
+        for value, error in [
+            *[(value, ValueError) for value in (-1, -5e-324, math.nan, math.inf, 10**400)],
+            *[(value, TypeError) for value in ("0.1", True, 1j, [0.1], {})],
+        ]
+    ],
+    *[(name, None, TypeError, RATE) for name in RATES],
+    *[(name, 1, ValueError, "must be a number >= 0 and < 1") for name in PARTS],
+    *[(name, 0, ValueError, POSITIVE) for name in POSITIVES],
+    *[(name, 0.0, ValueError, POSITIVE + ", or None (no clipping)") for name in CLIPS],
+    *[("gamma", value, ValueError, "must be a number > 0 and <= 1") for value in (0, 1 + 1e-15)],
+    *[("quantile", value, ValueError, "must be a number > 0 and < 1") for value in (0, 1)],
     *[(name, value, TypeError, "must be True or False") for name in FLAGS for value in (1, "True")],
+    *[("dropout", value, ValueError, RATES_LIST) for value in (1, -0.1, math.nan, 10**400)],
+    *[("dropout", value, TypeError, RATES_LIST) for value in ("0.5", None, True, {}, np.eye(2))],
+    *[("validation", value, ValueError, VALIDATION) for value in (0, 1, 0.0, 1.0, 20, math.nan)],
+    *[("validation", value, ValueError, VALIDATION) for value in ((1, 2, 3), [])],
+    *[("validation", value, TypeError, VALIDATION) for value in (True, "0.2", {}, np.eye(2))],
+    ("class_weight", "balance", ValueError, WEIGHTS),
+    *[("class_weight", value, TypeError, WEIGHTS) for value in (1, True, ["balanced"], [1, 2])],
+    *[("class_weight", value, TypeError, WEIGHTS) for value in ([["a"]], np.eye(2), {"a"}, ["ab"])],
+    *[("class_weight", {label: 1}, TypeError, WEIGHTS) for label in (None, 1.0, b"a", ("a",))],
+    (
+        "class_weight",
+        [["a", 1], ["a", 2]],
+        ValueError,
+        "must be a weight a label, but 'a' has two",
+    ),
+    ("class_weight", [[True, 1], [1, 2]], ValueError, "must be a weight a label, but 1 has two"),
     ("dtype", "float16", ValueError, "must be float32, float64 or None (that of X)"),
     ("dtype", int, ValueError, "must be float32, float64 or None (that of X)"),
     ("dtype", np.arange(2), TypeError, "must be float32, float64 or None (that of X)"),
-    ("validation", 0.2, TypeError, "must be a pair (X, y) or None"),
-    ("validation", (1, 2, 3), ValueError, "must be a pair (X, y) or None"),
 ]
 
 
@@ -139,9 +280,23 @@ def test_wrong_value_is_one_clear_sentence(name, value, error, right):
     assert message.endswith(right)
 
 
-def test_wrong_activation_of_one_layer_names_the_layer():
-    with pytest.raises(ValueError, match=re.escape(f"activation[1] = 'rellu' {ACTIVATION}")):
-        resolve({"activation": ["relu", "rellu"]})
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("activation", ["relu", "rellu"], ValueError, f"activation[1] = 'rellu' {ACTIVATION}"),
+        ("dropout", [0, 1], ValueError, "dropout[1] = 1 must be a number >= 0 and < 1"),
+        ("dropout", ["a"], TypeError, "dropout[0] = 'a' must be a number >= 0 and < 1"),
+        ("dropout", [[0.5]], TypeError, "dropout[0] = [0.5] must be a number >= 0 and < 1"),
+        ("class_weight", {"a": -1}, ValueError, f"class_weight['a'] = -1 {RATE}"),
+        ("class_weight", {3: math.inf}, ValueError, f"class_weight[3] = inf {RATE}"),
+        ("class_weight", {3: math.nan}, ValueError, f"class_weight[3] = nan {RATE}"),
+        ("class_weight", {True: "1"}, TypeError, f"class_weight[True] = '1' {RATE}"),
+        ("class_weight", {"a": None}, TypeError, f"class_weight['a'] = None {RATE}"),
+    ],
+)
+def test_wrong_part_of_a_value_is_named(name, value, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        resolve({name: value})
 
 
 @given(value=anything)
@@ -155,9 +310,63 @@ def test_any_value_is_normalised_once_or_refused_in_one_line(name, value):
         assert "\n" not in message
         assert len(message) < 300
     else:
-        if name != "validation":
+        if name == "validation" and isinstance(normal, tuple):
+            assert normal[0] is value[0]
+            assert normal[1] is value[1]
+        else:
             assert same(SETTINGS[name].check(normal), normal)
             hash(normal)
+            assert same(SETTINGS[name].check(json.loads(json.dumps(normal))), normal)
+
+
+part = st.floats(0, 1, exclude_max=True)
+weights = st.dictionaries(
+    st.booleans() | st.integers() | st.text(max_size=3), st.floats(0, allow_infinity=False)
+)
+
+
+@given(st.sampled_from([None, "balanced"]) | weights)
+def test_class_weight_comes_back_from_json(value):
+    normal = SETTINGS["class_weight"].check(value)
+    if isinstance(value, dict):
+        assert dict(normal) == value
+        backwards = dict(reversed(value.items()))
+        assert repr(SETTINGS["class_weight"].check(backwards)) == repr(normal)
+    again = SETTINGS["class_weight"].check(json.loads(json.dumps(normal)))
+    assert repr(again) == repr(normal)
+    assert hash(again) == hash(normal)
+
+
+labels = st.booleans() | st.integers() | st.text(max_size=3)
+labels |= st.sampled_from([None, 1.0, b"a", ("a", 1), np.int8(1), np.float32(1), np.str_("a")])
+pairs = st.tuples(labels, st.floats() | st.integers() | st.text(max_size=2))
+
+
+@given(st.dictionaries(labels, st.floats(-1) | st.none()) | st.lists(pairs) | st.lists(labels))
+def test_any_class_weight_is_normalised_once_or_refused_in_one_line(value):
+    try:
+        normal = SETTINGS["class_weight"].check(value)
+    except (TypeError, ValueError) as error:
+        assert str(error).startswith("class_weight")
+        assert "\n" not in str(error)
+        assert len(str(error)) < 300
+    else:
+        assert repr(SETTINGS["class_weight"].check(normal)) == repr(normal)
+        assert all(type(label) in (bool, int, str) for label, _ in normal)
+        assert all(type(weight) is float and 0 <= weight < math.inf for _, weight in normal)
+        assert dict(normal) == dict(value)
+
+
+@given(part | st.lists(part))
+def test_dropout_comes_back_from_json(value):
+    normal = SETTINGS["dropout"].check(value)
+    assert normal == (tuple(value) if isinstance(value, list) else value)
+    assert same(SETTINGS["dropout"].check(json.loads(json.dumps(normal))), normal)
+
+
+@given(st.floats(0, 1, exclude_min=True, exclude_max=True))
+def test_every_fraction_keeps_its_value(fraction):
+    assert SETTINGS["validation"].check(fraction) == fraction
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -194,8 +403,56 @@ def test_tutorial_is_read_only_and_works_as_keywords():
         "momentum": 0.0,
     }
     assert dict(**TUTORIAL) == TUTORIAL
+    assert all((SETTINGS[name].tutorial is UNSET) == (name not in TUTORIAL) for name in SETTINGS)
     with pytest.raises(TypeError):
         TUTORIAL["bias"] = True
+
+
+def test_the_order_and_the_defaults_of_settings():
+    defaults = {
+        "hidden": (32,),
+        "activation": "relu",
+        "output": "auto",
+        "loss": "auto",
+        "huber_delta": 1.0,
+        "quantile": 0.5,
+        "bias": True,
+        "init": "auto",
+        "seed": 0,
+        "shuffle_seed": None,
+        "epochs": 100,
+        "batch_size": 32,
+        "shuffle": True,
+        "reduction": "mean",
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "step_size": 10,
+        "gamma": 0.9,
+        "min_learning_rate": 0.0,
+        "power": 0.5,
+        "momentum": 0.0,
+        "nesterov": False,
+        "rho": 0.9,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-8,
+        "l1": 0.0,
+        "l2": 0.0,
+        "weight_decay": 0.0,
+        "dropout": 0.0,
+        "batch_norm": False,
+        "clip_delta": None,
+        "clip_norm": None,
+        "validation": None,
+        "patience": None,
+        "tolerance": 1e-4,
+        "class_weight": None,
+        "record_every": None,
+        "dtype": None,
+    }
+    assert list(defaults.items()) == [(name, s.default) for name, s in SETTINGS.items()]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +469,7 @@ def test_tutorial_is_read_only_and_works_as_keywords():
         ("random_state", "seed"),
         ("batchsize", "batch_size"),
         ("beta1", "beta_1"),
+        *_ELSEWHERE.items(),
     ],
 )
 def test_unknown_setting_suggests_the_nearest(name, near):
@@ -220,7 +478,14 @@ def test_unknown_setting_suggests_the_nearest(name, near):
         resolve({name: [1, 2]})
 
 
-@pytest.mark.parametrize("name", ["dropout", "xyz", "", 3, None])
+def test_names_of_other_libraries_are_none_of_ours():
+    argument = "the argument sample_weight of fit and sweep"
+    assert set(_ELSEWHERE.values()) <= {*SETTINGS, argument}
+    assert not set(_ELSEWHERE) & set(SETTINGS)
+    assert all(name == name.lower() for name in _ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", ["kernel", "xyz", "", 3, None])
 def test_unknown_setting_far_from_all_lists_them(name):
     with pytest.raises(TypeError, match="is no setting: the settings are hidden, activation, "):
         resolve({name: 1})
@@ -230,53 +495,6 @@ def test_refused_setting_says_why():
     message = "hidden = (8,) is refused: the weights say it"
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         resolve({"hidden": (8,)}, refused={"hidden": "the weights say it"})
-
-
-@pytest.mark.parametrize(
-    ("hidden", "activation", "expected"),
-    [
-        ((), "relu", ()),
-        ((), [], ()),
-        ((8, 4), "tanh", ("tanh", "tanh")),
-        ((8, 4), ["relu", "tanh"], ("relu", "tanh")),
-    ],
-)
-def test_one_activation_for_each_hidden_layer(hidden, activation, expected):
-    settings = resolve({"hidden": hidden, "activation": activation})
-    together = check_together(settings)
-    assert together["activation"] == expected
-    assert check_together(together) == together
-    assert list(together) == list(SETTINGS)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (
-            {"hidden": 8, "activation": ["relu", "tanh"]},
-            "activation = ('relu', 'tanh') has 2 names and hidden = (8,) has 1 layer",
-        ),
-        (
-            {"hidden": (8, 8), "activation": ["relu"]},
-            "activation = ('relu',) has 1 name and hidden = (8, 8) has 2 layers",
-        ),
-        (
-            {"nesterov": True, "optimizer": "sgd"},
-            "nesterov = True needs momentum > 0, but momentum = 0.0",
-        ),
-        (
-            {"nesterov": True},
-            "nesterov = True needs optimizer = 'sgd', but optimizer = 'adam'",
-        ),
-        (
-            {"momentum": 0.9},
-            "momentum = 0.9 needs optimizer = 'sgd', but optimizer = 'adam'",
-        ),
-    ],
-)
-def test_conflict_names_both_settings(given, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        check_together(resolve(given))
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_validation_is_scored_and_not_trained_on(name):
                 loss = -np.log(likelihood).mean()
                 assert sweep.results["val_loss"][i] == pytest.approx(loss)
         assert sweep.results["score"][i] == pytest.approx(expected)
-    assert "validation" not in sweep[0].settings
+    assert sweep[0].settings["validation"] is None  # data, not a setting
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def check_inputs(
         ...
     ValueError: X.shape = (2,) must be 2-D, rows x columns: one column is X.reshape(-1, 1)
     """
-    array = _as_array(X, name)
-    _check_numbers(array, name)
+    array = as_array(X, name)
+    check_numbers(array, name)
     if array.ndim != 2:
         column = f": one column is {name}.reshape(-1, 1)" if array.ndim == 1 else ""
         raise ValueError(f"{name}.shape = {array.shape} must be 2-D, rows x columns{column}")
@@ -59,7 +59,7 @@ def check_inputs(
         )
     if dtype is None:
         dtype = np.float32 if array.dtype.kind == "f" and array.itemsize == 4 else np.float64
-    return _as_floats(array, dtype, name)
+    return as_floats(array, dtype, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Target:
         >>> Target.of([0.5, 1.5, 2.5], 3).kind
         'numbers'
         """
-        array = _as_targets(y, n, name)
+        array = as_targets(y, n, name)
         flat = array.ndim == 1
         if array.dtype.kind == "f":
             return cls("numbers", None, flat, 1 if flat else array.shape[1])
@@ -127,8 +127,8 @@ class Target:
         >>> Target.numbers([[0], [1]], 2).kind
         'numbers'
         """
-        array = _as_targets(y, n, name)
-        _check_numbers(array, name)
+        array = as_targets(y, n, name)
+        check_numbers(array, name)
         return cls("numbers", None, array.ndim == 1, 1 if array.ndim == 1 else array.shape[1])
 
     def resolve(self, output: str, loss: str) -> tuple[str, str, int]:
@@ -141,9 +141,17 @@ class Target:
         """
         if loss == "auto":
             loss = "squared_error" if self.kind == "numbers" else "cross_entropy"
+        if loss in ("poisson", "quantile") and self.kind != "numbers":
+            kind = "class labels" if self.kind == "labels" else "multi-label"
+            raise ValueError(
+                f"loss = {loss!r} needs a y of numbers, but y is {kind}: "
+                "give floats, y.astype(float)"
+            )
         several = self.classes is not None and len(self.classes) > 2
         if output == "auto":
-            if self.kind == "numbers" and loss == "squared_error":
+            if loss == "poisson":
+                output = "exp"
+            elif self.kind == "numbers" and loss != "cross_entropy":
                 output = "identity"
             else:
                 output = "softmax" if several else "sigmoid"
@@ -201,25 +209,27 @@ class Target:
                [1.],
                [0.]], dtype=float32)
         """
-        array = _as_targets(y, n, name)
+        array = as_targets(y, n, name)
         if self.kind == "labels":
-            position = self._positions(array, name)
+            position = self.positions(array, name)
             if O == 1:
                 return position.astype(dtype).reshape(-1, 1)
             encoded = np.zeros((len(position), O), dtype)
             encoded[np.arange(len(position)), position] = 1
             return encoded
-        _check_numbers(array, name)
+        check_numbers(array, name)
         if array.size != len(array) * O:
             raise ValueError(
                 f"{name}.shape = {array.shape} must have a column for each output of the net: {O}"
             )
-        targets = _as_floats(array.reshape(-1, O), dtype, name, shape=array.shape)
+        targets = as_floats(array.reshape(-1, O), dtype, name, shape=array.shape)
         if self.kind == "multilabel":
-            _check_all((targets == 0) | (targets == 1), array, name, "0 or 1")
+            check_all((targets == 0) | (targets == 1), array, name, "0 or 1")
         if loss == "cross_entropy":
             right = "from 0 to 1 where loss = 'cross_entropy'"
-            _check_all((targets >= 0) & (targets <= 1), array, name, right)
+            check_all((targets >= 0) & (targets <= 1), array, name, right)
+        if loss == "poisson":
+            check_all(targets >= 0, array, name, ">= 0 where loss = 'poisson'")
         if output == "softmax" and (loss == "cross_entropy" or self.kind == "multilabel"):
             sums = targets.sum(axis=1, dtype=np.float64)
             wrong = np.flatnonzero(np.abs(sums - 1) > 1e-6)
@@ -318,7 +328,7 @@ class Target:
             raise error
         return cls(kind, classes, flat, outputs)
 
-    def _positions(self, array: NDArray[Any], name: str) -> NDArray[np.intp]:
+    def positions(self, array: NDArray[Any], name: str) -> NDArray[np.intp]:
         """Return each label's position in the classes."""
         classes = self.classes
         assert classes is not None
@@ -338,7 +348,8 @@ class Target:
         return position
 
 
-def _as_array(values: Any, name: str) -> NDArray[Any]:
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Return values as an array, whatever is in it."""
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is a sparse matrix and must be an array: {name}.toarray()")
     if np.ma.is_masked(values):
@@ -349,15 +360,15 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} = {show(values)} must be rectangular, rows x columns") from None
 
 
-def _as_targets(y: Any, n: int | None, name: str) -> NDArray[Any]:
+def as_targets(y: Any, n: int | None, name: str) -> NDArray[Any]:
     """Return y as an array of finite numbers or of strings, 1-D or 2-D, of n rows."""
-    array = _as_array(y, name)
+    array = as_array(y, name)
     if array.dtype.kind == "T":  # numpy's strings of any width
         array = array.astype(object)
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):
         array = array.astype(str)
     if array.dtype.kind != "U":
-        _check_numbers(array, name, "numbers (float, int or bool) or strings")
+        check_numbers(array, name, "numbers (float, int or bool) or strings")
     if array.ndim not in (1, 2):
         raise ValueError(f"{name}.shape = {array.shape} must be (n,) or (n, outputs)")
     if n is not None and len(array) != n:
@@ -379,10 +390,10 @@ def check_finite(array: NDArray[Any], name: str) -> None:
         ...
     ValueError: X[0, 1] = nan must be a finite number
     """
-    _check_all(np.isfinite(array), array, name, "a finite number")
+    check_all(np.isfinite(array), array, name, "a finite number")
 
 
-def _as_floats(
+def as_floats(
     array: NDArray[Any], dtype: DTypeLike, name: str, shape: tuple[int, ...] | None = None
 ) -> NDArray[Any]:
     """Return the array C-contiguous in `dtype`, all finite; `shape` is the one the user knows."""
@@ -390,18 +401,19 @@ def _as_floats(
         # writable: for read-only arrays numba would compile every kernel once more
         floats = np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
     user = array if shape is None else array.reshape(shape)
-    _check_all(np.isfinite(floats), user, name, f"a finite {floats.dtype}")
+    check_all(np.isfinite(floats), user, name, f"a finite {floats.dtype}")
     return floats
 
 
-def _check_numbers(
+def check_numbers(
     array: NDArray[Any], name: str, right: str = "numbers (float, int or bool)"
 ) -> None:
+    """Raise an error unless the array holds numbers."""
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}.dtype = {array.dtype} must be {right}")
 
 
-def _check_all(good: NDArray[np.bool_], array: NDArray[Any], name: str, right: str) -> None:
+def check_all(good: NDArray[np.bool_], array: NDArray[Any], name: str, right: str) -> None:
     """Raise an error that names the first element that is not good."""
     if not good.all():
         place = tuple(map(int, np.unravel_index(np.flatnonzero(~good.ravel())[0], array.shape)))

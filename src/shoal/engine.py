@@ -7,7 +7,7 @@ Where launches are cut, and by which thread, changes no bit.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,27 +18,23 @@ from numpy.typing import NDArray
 
 from .data import Target
 from .grid import Grid
-from .kernels import cpu, jit
-from .kernels.block import (
-    INTERRUPTED,
-    RUNNING,
-    STATUS,
-    State,
-    Task,
-    Workspace,
-)
-from .kernels.losses import LARGEST, PARTIALS, RESIDUALS, SIDES
+from .kernels import cpu, jit, layout
+from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
 from .kernels.vectors import LaneGroup
-from .memory import aligned, allocate, forward_workspace, training_workspace
+from .memory import aligned, allocate, counts_of, forward_workspace, training_workspace
 from .plan import (
     Block,
     Piece,
     Plan,
     Structure,
+    cut,
     initial_factors,
-    pieces,
+    row_stride,
     tile_rows,
 )
+from .repacking import repack
+from .rows import row_weights
+from .scores import variation
 
 Floats = NDArray[Any]
 
@@ -48,13 +44,16 @@ _FIRST_LAUNCH: Final = 0.02
 _AT_ONCE: Final = 0.05
 # Starting threads takes 0.1 to 0.2 ms.
 _WORTH_THREADS: Final = 0.002
+# Where nets may be done at different epochs, the time until those that are left are repacked.
+_PHASE: Final = 0.25
 
 
 class Rows(NamedTuple):
-    """Checked rows: X (n, I) and the raw y, with the rows' number."""
+    """Checked rows: X (n, I), the raw y, and sample weights (n,) where there are any."""
 
     X: Floats
     y: Any
+    weights: NDArray[np.float64] | None
     name: str
 
 
@@ -65,8 +64,26 @@ class Trained:
     block: Block
     state: State
     seconds: float = 0.0
-    loss: Floats | None = None
-    scores: Floats | None = None
+    loss: Floats | None = None  # (groups, 1, L)
+    counts: Floats | None = None  # (groups, counts + 1, L), of the score; the last is the weight
+    left: int = 0  # pieces of the phase under way
+    done: float = 0.0  # estimated seconds of what is trained
+    estimate: float = 0.0  # of all of it
+
+    @property
+    def params(self) -> Floats:
+        """Parameters as they are told: the best ones, where they are kept and there are any."""
+        state = self.state
+        if not self.block.structure.keeps_best:
+            return state.params
+        known = state.watch[:, [layout.BEST]] < np.inf
+        return np.where(known, state.best, state.params)
+
+    def ends(self) -> NDArray[np.int64]:
+        """The last epoch of the nets that still run, of each group: 0 where none does."""
+        progress = self.state.progress
+        running = progress[:, STATUS] == RUNNING
+        return np.where(running, progress[:, layout.LIMIT], 0).max(axis=1)
 
 
 class Monitor:
@@ -103,6 +120,9 @@ class Run:
         What is trained.
     rows : Rows
         Training rows.
+    validation : Rows or None
+    orders : (N,) array
+        Seeds of the row orders.
     threads : int or None
         None: as many as `jit.default_threads` says.
     """
@@ -113,23 +133,27 @@ class Run:
         grid: Grid,
         target: Target,
         rows: Rows,
+        validation: Rows | None,
         orders: NDArray[np.uint64],
         threads: int | None = None,
         monitor: Monitor | None = None,
     ) -> None:
-        self.plan, self.target, self.rows = plan, target, rows
+        self.plan, self.target, self.rows, self.validation = plan, target, rows, validation
         self.dtype = rows.X.dtype
         self.threads = threads or jit.default_threads()
         self.monitor = monitor or Monitor()
         self.interrupted = False
+        # by what of a structure they depend on
         self._encoded: dict[tuple[Any, ...], Floats] = {}
-        self._seeds = np.broadcast_to(grid.column("seed"), len(grid)).astype(np.uint64)
+        self._weights: dict[tuple[Any, ...], NDArray[np.float64] | None] = {}
+        self._data: dict[tuple[Any, ...], Data] = {}
         self.trained = [
             Trained(block, allocate(block, grid, orders, self.dtype)) for block in plan.blocks
         ]
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._done = 0.0
+        self._looks: tuple[int, ...] = ()
+        self._look: Callable[[int], None] = _nothing
 
     def targets(self, structure: Structure, rows: Rows) -> Floats:
         """The flat (n * O,) targets of these rows for nets of this structure."""
@@ -142,23 +166,69 @@ class Run:
             self._encoded[key] = np.ascontiguousarray(encoded).ravel()
         return self._encoded[key]
 
+    def weights(self, structure: Structure, rows: Rows) -> NDArray[np.float64] | None:
+        """The (n,) weights of these rows in the loss: class weights are of training rows alone."""
+        of_classes = structure.class_weight if rows is self.rows else None
+        key = (rows.name, of_classes)
+        if key not in self._weights:
+            self._weights[key] = row_weights(
+                self.target, rows.y, of_classes, rows.weights, name=rows.name
+            )
+        return self._weights[key]
+
+    def variation(self, structure: Structure, rows: Rows, weights: Any) -> NDArray[np.float64]:
+        """Weighted sum of squares about the mean of each output, (O,)."""
+        if self.target.kind != "numbers":
+            return np.zeros(structure.widths[-1])
+        targets = self.targets(structure, rows).reshape(len(rows.X), -1)
+        return variation(targets, weights)
+
+    def data(self, structure: Structure) -> Data:
+        """The rows as kernels take them."""
+        key = (structure.widths[-1], structure.loss, structure.output, structure.class_weight)
+        if key not in self._data:
+            rows, other = self.rows, self.validation
+            weights = self.weights(structure, rows)
+            nothing = np.zeros(0, self.dtype)
+            scored, by = (rows, weights) if other is None else (other, other.weights)
+            self._data[key] = Data(
+                rows.X.ravel(),
+                self.targets(structure, rows),
+                nothing if weights is None else weights.astype(self.dtype),
+                nothing if other is None else other.X.ravel(),
+                nothing if other is None else self.targets(structure, other),
+                nothing if by is None or other is None else by.astype(self.dtype),
+                int(other is not None and by is not None),
+                self.variation(structure, scored, by).astype(self.dtype),
+            )
+        return self._data[key]
+
     def initialise(self) -> None:
         """Draw the initial weights."""
         with _told(self.monitor):
             for trained in self.trained:
-                block = trained.block
+                block, state = trained.block, trained.state
                 kinds, factors = initial_factors(block.structure)
                 cpu.initialise(
-                    trained.state.params, block.layers, self._seeds[block.nets], kinds, factors,
-                    0, block.groups,
-                )  # fmt: skip
+                    state.params, block.layers.table, state.seeds, kinds, factors, 0, block.groups
+                )
+                if block.structure.keeps_best:
+                    state.best[...] = state.params
 
-    def train(self) -> None:
-        """Train all nets; on Ctrl-C stop within a launch and mark what is not finished."""
+    def train(self, looks: Sequence[int] = (), look: Callable[[int], None] | None = None) -> None:
+        """Train all nets; on Ctrl-C stop within a launch and mark what is not finished.
+
+        Parameters
+        ----------
+        looks : ascending ints
+            Numbers of epochs after which ``look`` is called with that number.
+        """
+        self._looks, self._look = tuple(looks), look or _nothing
         try:
             with _told(self.monitor):
                 for trained in self.trained:  # compiles
-                    self._launch(trained, training_workspace(trained.block, self.dtype), 0, 0, 0, 0)
+                    work = training_workspace(trained.block, self.dtype)
+                    self._launch(trained, work, 0, 0, 0, 0)
             self._train_blocks()
         finally:
             for trained in self.trained:
@@ -166,43 +236,94 @@ class Run:
                 status[status == RUNNING] = INTERRUPTED
 
     def _train_blocks(self) -> None:
-        blocks = self.plan.blocks
-        work = [p for p in pieces(blocks, self.threads) if blocks[p.block].structure.epochs]
-        self._cost = self._estimate(work)
-        self._nets = sum(block.count for block in blocks)
-        self.monitor.begin(self._nets)
+        nets = sum(block.count for block in self.plan.blocks)
+        for trained in self.trained:
+            trained.estimate = self._remaining(trained, trained.block.first_epoch)
+            trained.done = 0.0
+        total = sum(trained.estimate for trained in self.trained)
+        self._share, self._told = nets / max(total, 1e-12), 0.0
+        target = min(max(total / (8 * self.threads), 0.003), _LAUNCH)
+        work = [
+            item
+            for number, trained in enumerate(self.trained)
+            for item in self._phase(number, trained.block.first_epoch, target)
+        ]
+        work.sort(key=lambda item: -item[0])
+        self.monitor.begin(nets)
         try:
-            self._run(work, self._train_piece, self._cost)
+            self._run([piece for _, piece in work], self._train_piece, total, self._then)
         finally:
             self.monitor.end()
 
-    def _estimate(self, work: list[Piece]) -> float:
-        return sum(
-            (piece.last - piece.first)
-            * self.plan.blocks[piece.block].structure.epochs
-            * self.plan.blocks[piece.block].seconds_of_epoch()
-            for piece in work
-        )
+    @staticmethod
+    def _remaining(trained: Trained, epoch: int) -> float:
+        """Estimated seconds of a block from an epoch on."""
+        epochs = np.maximum(trained.ends() - epoch, 0).sum()
+        return float(epochs) * trained.block.seconds_of_epoch()
 
-    def _run(self, work: list[Piece], call: Callable[[Piece], None], estimate: float) -> None:
+    def _phase(self, number: int, epoch: int, target: float) -> list[tuple[float, Piece]]:
+        """Pieces of a block from an epoch on: to the last, or until it is to be repacked."""
+        trained = self.trained[number]
+        block, ends = trained.block, trained.ends()
+        running = np.flatnonzero(ends > epoch)
+        if not len(running):
+            return []
+        ends = ends[: running[-1] + 1]
+        until, cost = int(ends.max()), block.seconds_of_epoch() * len(running)
+        if block.may_shrink:
+            if trained.seconds > 0 and trained.done > 0:  # what it took so far
+                cost *= trained.seconds / trained.done
+            phase = max(1, int(_PHASE * self.threads / cost))
+            until = until if epoch + 2 * phase > until else epoch + phase
+        until = min([until, *(look for look in self._looks if look > epoch)])
+        pieces = cut(number, block, ends, epoch, until, target)
+        trained.left = len(pieces)
+        return pieces
+
+    def _then(self, piece: Piece) -> list[Piece]:
+        """After a piece: the next ones of its block, once all of this phase are done."""
+        trained = self.trained[piece.block]
+        trained.left -= 1
+        if trained.left or self._stop.is_set():
+            return []
+        with self._lock:
+            trained.done = trained.estimate - self._remaining(trained, piece.until)
+        if piece.until in self._looks:
+            self._look(piece.until)
+        if trained.block.may_shrink:
+            repack(self.plan, piece.block, trained.state)
+        return [piece for _, piece in self._phase(piece.block, piece.until, _LAUNCH)]
+
+    def _run(
+        self,
+        work: list[Piece],
+        call: Callable[[Piece], None],
+        estimate: float,
+        then: Callable[[Piece], list[Piece]],
+    ) -> None:
         """Call for each piece: here where it is short work, else in threads.
 
         Threads even where one is enough: Ctrl-C reaches the main thread alone, which here only
         waits, so that it cannot strike between a launch and the note that it is done.
         """
         self._stop.clear()
-        if estimate < _AT_ONCE and len(work) == 1:
-            call(work[0])
+        if estimate < _AT_ONCE and len(work) <= 1:
+            while work:
+                piece = work.pop()
+                call(piece)
+                work += then(piece)
             self._report()
             return
         with ThreadPoolExecutor(min(self.threads, max(1, len(work)))) as pool:
-            pending = {pool.submit(call, piece) for piece in work}
+            pending = {pool.submit(call, piece): piece for piece in work}
             try:
                 while pending:
-                    done, pending = wait(pending, 0.1, FIRST_COMPLETED)
+                    done, _ = wait(pending, 0.1, FIRST_COMPLETED)
                     self._report()
                     for future in done:
                         future.result()
+                        for piece in then(pending.pop(future)):
+                            pending[pool.submit(call, piece)] = piece
             except KeyboardInterrupt:
                 self.interrupted = True
                 raise
@@ -214,9 +335,10 @@ class Run:
 
     def _report(self) -> None:
         with self._lock:
-            done, self._done = self._done, 0.0
-        if done:
-            self.monitor.advance(done / self._cost * self._nets)
+            done = sum(trained.done for trained in self.trained) * self._share
+        if done > self._told:
+            self.monitor.advance(done - self._told)
+            self._told = done
 
     def _launch(
         self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
@@ -225,10 +347,9 @@ class Run:
         cpu.train(
             LaneGroup(self.dtype, block.width.lanes, block.width.tile),
             block.task,
-            block.layers,
+            block.layers.table,
             block.ordering,
-            self.rows.X.ravel(),
-            self.targets(block.structure, self.rows),
+            self.data(block.structure),
             trained.state,
             work,
             first,
@@ -242,10 +363,10 @@ class Run:
         block, state = trained.block, trained.state
         work = training_workspace(block, self.dtype)
         per_epoch, groups = block.tiles_of_epoch, piece.last - piece.first
-        end = per_epoch * block.structure.epochs
-        position = 0
+        limits = state.progress[piece.first : piece.last, layout.LIMIT]
+        position, end = per_epoch * piece.epoch, per_epoch * min(piece.until, int(limits.max()))
         rate = per_epoch / (block.seconds_of_epoch() * groups)  # tiles a second, of all groups
-        length = end if end / rate < _AT_ONCE else rate * _FIRST_LAUNCH
+        length = end if (end - position) / rate < _AT_ONCE else rate * _FIRST_LAUNCH
         while position < end and not self._stop.is_set():
             begin = time.perf_counter()
             stop = self._next_stop(position, int(length), per_epoch, end, groups)
@@ -254,14 +375,14 @@ class Run:
             length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
             with self._lock:
                 trained.seconds += seconds
-                self._done += (stop - position) / rate
+                trained.done += (stop - position) / rate
             position = stop
             if not state.alive[piece.first : piece.last].any():
                 break
         if position % per_epoch:  # stopped inside an epoch: back to the last whole one
-            state.params[piece.first] = work.kept[: block.task.parameters]
-        with self._lock:
-            self._done += (end - position) / rate if not self._stop.is_set() else 0.0
+            size = block.layers.size
+            state.params[piece.first] = work.kept[:size]
+            state.moments[piece.first] = work.kept[size:]
 
     @staticmethod
     def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:
@@ -270,65 +391,70 @@ class Run:
             return min(end, (position // per_epoch + max(1, length // per_epoch)) * per_epoch)
         return min(position + max(1, length), (position // per_epoch + 1) * per_epoch)
 
-    def evaluate(self, rows: Rows) -> None:
-        """Loss and score of all nets on these rows, into ``trained.loss`` and ``.scores``."""
-        n = len(rows.X)
-        tasks = []
+    def evaluate(self) -> None:
+        """Loss and score of all nets: on the validation rows, or on the training rows."""
+        rows = self.validation or self.rows
+        n, tasks, params = len(rows.X), [], []
         with _told(self.monitor):
             for trained in self.trained:
                 block = trained.block
                 structure, L = block.structure, block.width.lanes
-                tile, stride = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize)
-                task = block.task._replace(rows=n, batch=n, tile=tile, stride=stride)
-                counts = structure.widths[-1] if self.target.kind == "numbers" else 1
+                tile = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize)
+                task = block.task._replace(rows=n, batch=n, tile=tile, stride=row_stride(tile))
                 trained.loss = aligned((block.groups, 1, L), self.dtype)
-                trained.scores = aligned((block.groups, counts, L), self.dtype)
+                trained.counts = aligned((block.groups, counts_of(task) + 1, L), self.dtype)
                 tasks.append(task)
-                self._evaluate_groups(trained, task, rows, 0, 0)
+                params.append(trained.params)
+                self._evaluate_groups(trained, task, params[-1], rows, 0, 0)
 
         def call(piece: Piece) -> None:
+            k = piece.block
             self._evaluate_groups(
-                self.trained[piece.block], tasks[piece.block], rows, piece.first, piece.last
+                self.trained[k], tasks[k], params[k], rows, piece.first, piece.last
             )
 
-        whole = [Piece(k, 0, block.groups) for k, block in enumerate(self.plan.blocks)]
+        blocks = self.plan.blocks
         seconds = sum(
-            block.seconds_of_epoch() * block.groups * n / block.task.rows
-            for block in self.plan.blocks
+            block.seconds_of_epoch() * block.groups * n / block.task.rows for block in blocks
         )
-        if seconds < _WORTH_THREADS:
-            for piece in whole:
-                call(piece)
-            return
         if self.interrupted and seconds > 2 * _LAUNCH:  # who pressed Ctrl-C is waiting
             for trained in self.trained:
-                trained.loss, trained.scores = None, None
+                trained.loss, trained.counts = None, None
             return
-        parts = 4 * self.threads
+        parts = 1 if seconds < _WORTH_THREADS else 4 * self.threads
         work = [
-            Piece(p.block, first, min(first + step, p.last))
-            for p in whole
-            for step in [max(1, p.last // parts)]
-            for first in range(0, p.last, step)
+            Piece(k, first, min(first + step, block.groups), 0, 0)
+            for k, block in enumerate(blocks)
+            for step in [max(1, block.groups // parts)]
+            for first in range(0, block.groups, step)
         ]
-        self._run(work, call, seconds)
+        if parts == 1:
+            for piece in work:
+                call(piece)
+        else:
+            self._share = 0.0  # the bar is closed
+            self._run(work, call, seconds, _no_more)
 
     def _evaluate_groups(
-        self, trained: Trained, task: Task, rows: Rows, first: int, last: int
+        self, trained: Trained, task: Task, params: Floats, rows: Rows, first: int, last: int
     ) -> None:
         block = trained.block
         L, structure = block.width.lanes, block.structure
-        units, stride = sum(structure.widths[1:]), task.stride
-        score = RESIDUALS
-        if self.target.kind != "numbers":
-            largest = structure.widths[-1] > 1 and (
-                self.target.kind == "labels" or structure.output == "softmax"
-            )
-            score = LARGEST if largest else SIDES
-        work = forward_workspace(units * stride, L, self.dtype)
-        sums = aligned((PARTIALS * (trained.scores.shape[1] + 1), L), self.dtype)  # type: ignore[union-attr]
+        positions = sum(structure.widths[1:]) * task.stride
+        sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+        work = forward_workspace(positions, L, self.dtype, sums)
+        weights = np.zeros(0) if rows.weights is None else rows.weights
         cpu.evaluate(
-            LaneGroup(self.dtype, L, block.width.tile), task, block.layers, score,
-            rows.X.ravel(), self.targets(structure, rows), trained.state.params,
-            work, sums, trained.loss, trained.scores, first, last,
+            LaneGroup(self.dtype, L, block.width.tile), task, block.layers.table,
+            rows.X.ravel(), self.targets(structure, rows), weights.astype(self.dtype),
+            int(rows.weights is not None), params, trained.state.rates, work,
+            trained.loss, trained.counts, first, last,
         )  # fmt: skip
+
+
+def _nothing(epoch: int) -> None:
+    """Called where nobody looks."""
+
+
+def _no_more(piece: Piece) -> list[Piece]:
+    return []

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,22 @@ from shoal.settings import SETTINGS, check_together, find, is_sequence, resolve,
 
 MOST_NETS: Final = 10_000_000  # more is a mistake in the grid, better said than run out of memory
 _ONE_A_SWEEP: Final = ("validation", "record_every", "dtype")
-_INTERACT: Final = ("hidden", "activation", "optimizer", "momentum", "nesterov")
+
+# What check_together tells apart, so that a random search is checked once a case, not once a net.
+# (Of learning_rate and min_learning_rate it is which one is larger.)
+_INTERACT: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "hidden": len,
+    "activation": lambda value: None if isinstance(value, str) else len(value),
+    "dropout": lambda value: len(value) if isinstance(value, tuple) else None,
+    "loss": str,
+    "output": str,
+    "optimizer": str,
+    "schedule": str,
+    "warmup_epochs": bool,
+    "weight_decay": bool,
+    "momentum": bool,
+    "nesterov": bool,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +83,25 @@ class Grid:
             name: values[self.index[name][i] if name in self.index else 0]
             for name, values in self.candidates.items()
         }
+
+    def coarser(self, cases: Mapping[str, Callable[[Any], Any]]) -> "Grid":
+        """Return the grid of the settings in `cases`, each with ``case(value)`` for its value.
+
+        Examples
+        --------
+        >>> grid = expand({"l2": [0.0, 0.1, 0.2], "seed": [1, 2]}, {}).coarser({"l2": bool})
+        >>> grid.candidates, len(grid.groups(["l2"])[0])
+        ({'l2': [False, True]}, 2)
+        """
+        candidates: dict[str, list[Any]] = {}
+        index = {}
+        for name, case in cases.items():
+            slots: dict[Any, int] = {}
+            of_value = [slots.setdefault(case(v), len(slots)) for v in self.candidates[name]]
+            candidates[name] = list(slots)
+            if name in self.index:
+                index[name] = np.array(of_value, np.int32)[self.index[name]]
+        return Grid(tuple(index), candidates, index, self.nets)
 
     def groups(self, names: Iterable[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Sort the nets into groups that agree in the settings `names`.
@@ -143,9 +177,18 @@ def expand(
     values, index = columns.finish()
     candidates = {name: values.get(name, [shared[name]]) for name in SETTINGS}
     result = Grid(tuple(index), candidates, index, columns.nets)
-    for i in result.groups(_INTERACT)[0]:
+    for i in _cases(result):
         check_together(result.settings(i))
     return result
+
+
+def _cases(grid: Grid) -> NDArray[np.intp]:
+    """Return one net of each case that check_together tells apart."""
+    cases = grid.coarser(_INTERACT)
+    ends_higher = grid.column("min_learning_rate") > grid.column("learning_rate")
+    cases.candidates["min_learning_rate"] = [False, True]
+    cases.index["min_learning_rate"] = ends_higher.astype(np.int32)
+    return cases.groups(cases.index)[0]
 
 
 class _Columns:

@@ -5,47 +5,119 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .data import Target, check_inputs
-from .settings import check_together, resolve
+from .memory import BatchNorm
+from .rows import check_sample_weight
+from .scores import r_squared, variation
+from .settings import SETTINGS, check_together, resolve
 
 Floats = NDArray[Any]
 
 _FORMAT: Final = "shoal.model"
-_VERSION: Final = 1
+_VERSION: Final = 2  # 1 had no batch norm and could not be trained on
+
+# Arrays of a file besides the weights
+_HISTORY: Final = ("epoch", "loss", "val_loss", "score", "learning_rate")
+_RESUME: Final = ("params", "moments", "best", "watch")
 
 # What is told of a trained net, in a sweep's table and with a model.
 RESULTS: Final = ("loss", "score", "val_loss", "epochs", "status", "seconds")
 
 
+class Trace(NamedTuple):
+    """One pass of all training rows through a net, forward and back, at the start of an epoch.
+
+    Nothing is dropped out; batch norm is by the statistics of all the rows.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that the net was trained for before.
+    outputs : list of (n, units) arrays
+        Of each hidden layer, then of the net.
+    errors : list of (n, units) arrays
+        Derivatives of the loss by the outputs of each layer. (The tutorial's errors have the other
+        sign: it adds its steps.)
+    deltas : list of (n, units) arrays
+        Derivatives of the loss by each layer's weighted sums: errors times slopes.
+    weights : list of (I, O) arrays
+    biases : list of (O,) arrays, or None
+    """
+
+    epoch: int
+    outputs: list[Floats]
+    errors: list[Floats]
+    deltas: list[Floats]
+    weights: list[Floats]
+    biases: list[Floats] | None
+
+
 @dataclass(frozen=True, eq=False)
 class History:
-    """Losses of one training.
+    """What was recorded of one training.
 
     Attributes
     ----------
     epoch : (records,) int array
         The recorded epochs, counted from 0.
     loss : (records,) array
-        Mean over the epoch's rows of the loss before each update; NaN after a net diverged.
+        Mean over the epoch's rows of the loss before each update, without penalties; NaN after a
+        net stopped.
+    val_loss : (records,) array
+        Loss of the validation rows after the epoch; NaN without validation.
+    score : (records,) array
+        Accuracy or R squared of the validation rows after the epoch; without validation, of the
+        training rows before each update, with dropout and the rows' weights as the loss has them.
+    learning_rate : (records,) array
+        That of the epoch.
+    trace : tuple of Trace
+        The passes that ``trace=`` asked for; a saved model does not have them.
     """
 
     epoch: NDArray[np.int64]
     loss: Floats
+    val_loss: Floats
+    score: Floats
+    learning_rate: Floats
+    trace: tuple[Trace, ...] = ()
 
     def __len__(self) -> int:
         return len(self.epoch)
 
     def __repr__(self) -> str:
-        if not len(self):
+        known = np.flatnonzero(~np.isnan(self.loss))
+        if not len(known):
             return "History(no epochs)"
-        return f"History({len(self)} records, last loss {self.loss[-1]:.6g})"
+        return f"History({len(known)} records, last loss {self.loss[known[-1]]:.6g})"
+
+    def until(self, epochs: int) -> "History":
+        """Return the records of the first so many epochs."""
+        first = self.epoch < epochs
+        return replace(self, **{name: getattr(self, name)[first] for name in _HISTORY})
+
+    def __add__(self, more: "History") -> "History":
+        """Return this history and what came after it."""
+        joined = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in _HISTORY
+        }
+        return replace(History(**joined), trace=self.trace + more.trace)  # type: ignore[arg-type]
+
+
+class Resume(NamedTuple):
+    """What a net needs besides its settings to be trained on as if it had never stopped."""
+
+    epochs: int  # that it was trained for
+    params: Floats  # current ones, which may not be the best
+    moments: Floats  # of the optimizer
+    best: Floats  # where patience is set
+    watch: NDArray[np.float64]
 
 
 class Model:
@@ -59,7 +131,13 @@ class Model:
         None of a net without bias units.
     settings : dict
         The settings it was trained with, ``output`` and ``loss`` as they were resolved.
+    batch_norm : list of BatchNorm, or None
+        Of each hidden layer its scale, shift, and running mean and variance, (units,) each.
     history : History
+    target : Target
+        What the y of the training meant.
+    resume : Resume, or None
+        What ``fit(..., warm_start=model)`` goes on from.
     results : dict
         The net's row of a sweep's table: loss (the last recorded), score and val_loss (of its last
         weights), epochs, status and seconds.
@@ -83,17 +161,21 @@ class Model:
         target: Target,
         history: History,
         results: Mapping[str, Any],
+        batch_norm: Sequence[BatchNorm] | None = None,
+        resume: Resume | None = None,
     ) -> None:
         self.weights = list(weights)
         self.biases = None if biases is None else list(biases)
         self.settings = dict(settings)
         self.history = history
         self.results = dict(results)
-        self._target = target
+        self.batch_norm = None if batch_norm is None else list(batch_norm)
+        self.target = target
+        self.resume = resume
 
     @property
     def status(self) -> str:
-        """What the training has come to: finished, diverged or interrupted."""
+        """What the training has come to: finished, stopped, diverged or interrupted."""
         return self.results["status"]
 
     @property
@@ -109,7 +191,7 @@ class Model:
     @property
     def classes(self) -> NDArray[Any] | None:
         """The class labels in the order of the outputs; None of a net that predicts numbers."""
-        return self._target.classes
+        return self.target.classes
 
     def __call__(self, X: ArrayLike) -> Floats:
         """Return the outputs for rows X.
@@ -124,10 +206,16 @@ class Model:
         """
         from .prediction import predict
 
-        _check_layers(self.weights, self.biases)
+        _check_layers(self.weights, self.biases, self.batch_norm)
         rows = check_inputs(X, inputs=self.widths[0], dtype=self.dtype)
-        activations = tuple(self.settings["activation"])
-        return predict(rows, self.weights, self.biases, activations, self.settings["output"])
+        return predict(
+            rows,
+            self.weights,
+            self.biases,
+            tuple(self.settings["activation"]),
+            self.settings["output"],
+            self.batch_norm,
+        )
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return labels, or numbers shaped like the y of the training.
@@ -136,7 +224,7 @@ class Model:
         ----------
         X : (n, I) array-like
         """
-        return self._target.predict(self(X), self.settings["output"])
+        return self.target.predict(self(X), self.settings["output"])
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class, in the order of `classes`.
@@ -150,7 +238,38 @@ class Model:
         (n, classes) array
             Of a multi-label net the probability of a one in each column, (n, k).
         """
-        return self._target.predict_proba(self(X), self.settings["output"])
+        return self.target.predict_proba(self(X), self.settings["output"])
+
+    def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy (multi-label: of whole rows), or R squared, the mean over outputs.
+
+        Parameters
+        ----------
+        X : (n, I) array-like
+        y : array-like
+            Labels or numbers, as the y of the training.
+        sample_weight : (n,) array-like, optional
+
+        Examples
+        --------
+        >>> import numpy as np, shoal
+        >>> model = shoal.fit(np.eye(2), ["no", "yes"], hidden=4, learning_rate=0.1)
+        >>> model.score(np.eye(2), ["no", "no"])
+        0.5
+        """
+        outputs, output = self(X), self.settings["output"]
+        n = len(outputs)
+        encoded = self.target.encode(
+            y, outputs.shape[1], self.dtype, self.settings["loss"], output, n=n
+        )
+        weights = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
+        if self.target.kind == "numbers":
+            errors = (outputs.astype(np.float64) - encoded) ** 2
+            residuals = (weights[:, np.newaxis] * errors).sum(axis=0)
+            about = variation(encoded, weights)
+            return float(r_squared(residuals[np.newaxis, :, np.newaxis], about)[0, 0])
+        hits = self.target.predict(outputs, output) == self.target.predict(encoded, output)
+        return float(np.average(hits.reshape(n, -1).all(axis=1), weights=weights))
 
     def __repr__(self) -> str:
         shape = "-".join(map(str, self.widths))
@@ -172,19 +291,24 @@ class Model:
         """
         from safetensors.numpy import save
 
-        arrays = {f"weights.{k}": np.ascontiguousarray(w) for k, w in enumerate(self.weights)}
-        for k, b in enumerate(self.biases or ()):
-            arrays[f"biases.{k}"] = np.ascontiguousarray(b)
-        arrays["history.epoch"] = np.ascontiguousarray(self.history.epoch)
-        arrays["history.loss"] = np.ascontiguousarray(self.history.loss)
+        arrays = {f"weights.{k}": w for k, w in enumerate(self.weights)}
+        arrays |= {f"biases.{k}": b for k, b in enumerate(self.biases or ())}
+        for k, norm in enumerate(self.batch_norm or ()):
+            arrays |= {f"batch_norm.{k}.{name}": a for name, a in norm._asdict().items()}
+        arrays |= {f"history.{name}": getattr(self.history, name) for name in _HISTORY}
+        if self.resume is not None:
+            arrays |= {f"resume.{name}": getattr(self.resume, name) for name in _RESUME}
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         about = json.dumps(
             {
                 "version": _VERSION,
                 "results": self.results,
                 "layers": len(self.weights),
                 "bias": self.biases is not None,
+                "batch_norm": self.batch_norm is not None,
+                "resume": None if self.resume is None else self.resume.epochs,
                 "settings": self.settings,
-                "target": self._target.to_json(),
+                "target": self.target.to_json(),
             }
         )
         metadata = {"format": _FORMAT, "about": about, "sha256": _checksum(arrays, about)}
@@ -205,7 +329,11 @@ class Model:
             raise
 
 
-def _check_layers(weights: Sequence[Floats], biases: Sequence[Floats] | None) -> None:
+def _check_layers(
+    weights: Sequence[Floats],
+    biases: Sequence[Floats] | None,
+    norms: Sequence[BatchNorm] | None,
+) -> None:
     """Refuse layers that do not chain: kernels trust the shapes."""
     inputs, dtype = len(weights[0]), weights[0].dtype
     for k, w in enumerate(weights):
@@ -214,11 +342,24 @@ def _check_layers(weights: Sequence[Floats], biases: Sequence[Floats] | None) ->
         if w.dtype != dtype or dtype not in (np.float32, np.float64):
             raise ValueError(f"weights[{k}].dtype = {w.dtype} must be float32 or float64, as all")
         inputs = w.shape[1]
-    if biases is None:
-        return
-    shapes, right = [b.shape for b in biases], [w.shape[1:] for w in weights]
-    if shapes != right:
+    right = [w.shape[1:] for w in weights]
+    if biases is not None and (shapes := [b.shape for b in biases]) != right:
         raise ValueError(f"biases have shapes {shapes}, but must have {right}, as of the weights")
+    if norms is None:
+        return
+    if [[a.shape for a in norm] for norm in norms] != [[shape] * 4 for shape in right[:-1]]:
+        raise ValueError(f"batch_norm must have four arrays a hidden layer, of shapes {right[:-1]}")
+
+
+def _check_resume(resume: Resume, dtype: np.dtype[Any]) -> None:
+    """Refuse arrays of another type; `fit` holds their lengths against its own."""
+    for name in _RESUME:
+        array, right = getattr(resume, name), np.float64 if name == "watch" else dtype
+        if array.ndim != 1 or array.dtype != right:
+            raise ValueError(
+                f"resume.{name} of {array.dtype} with shape {array.shape} must be of "
+                f"{np.dtype(right)}, 1-D"
+            )
 
 
 def _checksum(arrays: Mapping[str, Floats], about: str) -> str:
@@ -268,11 +409,16 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Model:
     """Model of a file's values, each checked: a file may come from anywhere."""
     weights = [arrays[f"weights.{k}"] for k in range(values["layers"])]
     biases = [arrays[f"biases.{k}"] for k in range(values["layers"])] if values["bias"] else None
-    _check_layers(weights, biases)
+    norms = None
+    if values.get("batch_norm"):
+        norms = [
+            BatchNorm(*(arrays[f"batch_norm.{k}.{name}"] for name in BatchNorm._fields))
+            for k in range(values["layers"] - 1)
+        ]
+    _check_layers(weights, biases, norms)
     given = {**values["settings"], "dtype": str(weights[0].dtype)}
     given["hidden"] = [w.shape[1] for w in weights[:-1]]
     settings = check_together(resolve(given))
-    del settings["validation"]
     target = Target.from_json(values["target"])
     output, loss, outputs = target.resolve(settings["output"], settings["loss"])
     if (output, loss) != (settings["output"], settings["loss"]):
@@ -280,7 +426,15 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Model:
     if outputs != weights[-1].shape[1]:
         raise ValueError(f"weights[-1].shape = {weights[-1].shape} must have {outputs} columns")
     epoch, losses = arrays["history.epoch"], arrays["history.loss"]
-    if epoch.shape != losses.shape or epoch.ndim != 1:
-        raise ValueError(f"history.epoch.shape = {epoch.shape} must be that of history.loss")
+    none = np.full_like(losses, np.nan)  # what version 1 did not record
+    columns = {name: arrays.get(f"history.{name}", none) for name in _HISTORY}
+    history = History(**columns)  # type: ignore[arg-type]
+    if any(getattr(history, name).shape != epoch.shape for name in _HISTORY) or epoch.ndim != 1:
+        raise ValueError(f"history.epoch.shape = {epoch.shape} must be that of all of history")
     results = {name: values["results"][name] for name in RESULTS}
-    return Model(weights, biases, settings, target, History(epoch, losses), results)
+    resume = None
+    if values.get("resume") is not None:
+        epochs = SETTINGS["epochs"].check(values["resume"])
+        resume = Resume(epochs, *(arrays[f"resume.{name}"] for name in _RESUME))
+        _check_resume(resume, weights[0].dtype)
+    return Model(weights, biases, settings, target, history, results, norms, resume)

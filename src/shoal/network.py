@@ -1,17 +1,30 @@
 """train() and fit(): one net."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import reference
 from .data import Target, check_finite, check_inputs
+from .engine import Run
 from .grid import Grid
+from .kernels.layout import (
+    ADAPTED,
+    BEST,
+    EPOCHS,
+    PATIENCE,
+    STALE,
+    STATUS,
+    STOPPED,
+    WAITED,
+)
 from .memory import pack, unpack
-from .model import History, Model
+from .model import History, Model, Resume, Trace
 from .results import Sweep
-from .settings import SETTINGS, TUTORIAL, check_together, resolve, show
+from .settings import SETTINGS, TUTORIAL, check_together, is_sequence, resolve, show
 from .sweeps import prepare
 
 _GIVEN_BY_WEIGHTS: Final = {
@@ -19,7 +32,7 @@ _GIVEN_BY_WEIGHTS: Final = {
     "init": "the weights are given",
     "bias": "biases=[...] switches bias on",
     "dtype": "that of the weights is computed in",
-    "validation": "train tells the losses of its rows alone; fit and sweep take validation",
+    "batch_norm": "its statistics have no place among the weights; fit and sweep take it",
 }
 
 
@@ -29,10 +42,124 @@ def _one(settings: dict[str, Any]) -> Grid:
     return Grid((), {name: [settings[name]] for name in SETTINGS}, {}, 1)
 
 
+def _epochs(trace: Any, first: int, last: int) -> tuple[int, ...]:
+    """Return ``trace`` as ascending numbers of epochs."""
+    if trace is None:
+        return ()
+    listed = trace if is_sequence(trace) else (trace,)
+    right = f"whole numbers of epochs from {first} (before the first) to {last} (after the last)"
+    for epoch in listed:
+        if isinstance(epoch, bool) or not isinstance(epoch, int | np.integer):
+            raise TypeError(f"trace = {show(trace)} must be {right}")
+        if not first <= epoch <= last:
+            raise ValueError(f"trace = {show(trace)} must be {right}")
+    return tuple(sorted({int(epoch) for epoch in listed}))
+
+
+def _train(run: Run, settings: dict[str, Any], epochs: tuple[int, ...]) -> list[Trace]:
+    """Train a run's one net, and look at it after each of these numbers of epochs."""
+    traces: list[Trace] = []
+    trained = run.trained[0]
+    block, state = trained.block, trained.state
+
+    def look(epoch: int) -> None:
+        if state.progress[0, EPOCHS, 0] != epoch:
+            return  # it stopped before
+        structure, rows = block.structure, run.rows
+        weights, biases, norms = unpack(state.params[0, :, 0], block.layers)
+        of_reference = None if norms is None else [reference.BatchNorm(*norm) for norm in norms]
+        with np.errstate(over="ignore", invalid="ignore"):  # it may be about to diverge
+            seen = reference.look(
+                rows.X,
+                run.targets(structure, rows).reshape(len(rows.X), -1),
+                weights,
+                biases,
+                structure.activations,
+                structure.output,
+                structure.loss,
+                row_weights=run.weights(structure, rows),
+                clip_delta=settings["clip_delta"],
+                batch_norms=of_reference,
+                huber_delta=settings["huber_delta"],
+                quantile=settings["quantile"],
+            )
+        traces.append(Trace(epoch, seen.outputs, seen.errors, seen.deltas, weights, biases))
+
+    if block.first_epoch in epochs:
+        look(block.first_epoch)
+    run.train([epoch for epoch in epochs if epoch > block.first_epoch], look)
+    return traces
+
+
+# What a net that is trained on keeps from its first training.
+_LASTING: Final = (
+    "hidden", "activation", "output", "loss", "bias", "init", "batch_norm", "optimizer", "dtype",
+)  # fmt: skip
+
+
+def _check_model(model: Any) -> Resume:
+    """Return what a training can go on from."""
+    if not isinstance(model, Model):
+        raise TypeError(f"warm_start = {show(model)} must be a Model, or None")
+    if model.resume is None:
+        raise ValueError("warm_start has no optimizer state, but must be a net of fit or sweep")
+    return model.resume
+
+
+def _continued(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return every setting of a training that goes on with ``model``."""
+    resolved = resolve(settings, defaults=model.settings)
+    activation = resolved["activation"]
+    if isinstance(activation, str):
+        activation = (activation,) * len(model.settings["hidden"])
+    for name in _LASTING:
+        now, before = resolved[name], model.settings[name]
+        if name in settings and (activation if name == "activation" else now) != before:
+            raise ValueError(
+                f"{name} = {show(settings[name])} must be that of warm_start, {show(before)}"
+            )
+    if bool(resolved["momentum"]) != bool(model.settings["momentum"]):  # a velocity, or none
+        right = "> 0" if model.settings["momentum"] else "0"
+        raise ValueError(
+            f"momentum = {resolved['momentum']} must be {right} where that of warm_start is "
+            f"{model.settings['momentum']}"
+        )
+    return resolved
+
+
+def _resume(run: Run, resume: Resume, same_rate: bool) -> None:
+    """Set a run's one net to where another training ended."""
+    state = run.trained[0].state
+    for name, there, here in (
+        ("params", resume.params, state.params),
+        ("moments", resume.moments, state.moments),
+        ("watch", resume.watch, state.watch),
+    ):
+        if there.shape != here.shape[1:2]:
+            raise ValueError(
+                f"warm_start has {name} of shape {there.shape}, but must have {here.shape[1:2]}"
+            )
+    state.params[0] = resume.params[:, np.newaxis]
+    state.moments[0] = resume.moments[:, np.newaxis]
+    if state.best.shape[1]:
+        known = len(resume.best) == state.best.shape[1]
+        state.best[0] = (resume.best if known else resume.params)[:, np.newaxis]
+    for row in (BEST, WAITED, STALE):
+        state.watch[0, row] = resume.watch[row]
+    if same_rate:
+        state.watch[0, ADAPTED] = resume.watch[ADAPTED]
+    if state.watch[0, WAITED, 0] >= state.watch[0, PATIENCE, 0]:
+        state.progress[0, STATUS] = STOPPED
+        state.alive[0] = 0
+
+
 def fit(
     X: ArrayLike,
     y: Any,
     *,
+    sample_weight: ArrayLike | None = None,
+    warm_start: Model | None = None,
+    trace: int | Sequence[int] | None = None,
     progress: bool | None = None,
     threads: int | None = None,
     **settings: Any,
@@ -48,6 +175,15 @@ def fit(
     y : (n,) or (n, O) array-like
         Strings, bools and ints are class labels (two-dimensional zeros and ones: multi-label);
         floats are numbers.
+    sample_weight : (n,) array-like, optional
+        How much each row counts, >= 0.
+    warm_start : Model, optional
+        A net that is trained on, for ``epochs`` more: with its settings where none are given, its
+        epoch counter, optimizer, schedule and patience. 50 epochs and 50 more give the bits of 100
+        (but a cosine schedule ends where the epochs of each training end).
+    trace : int or list of int, optional
+        Numbers of epochs after which all rows are passed through the net, forward and back, for
+        ``model.history.trace``: 0 is before the first.
     progress : bool, optional
         Show a progress bar; None: where standard error is a terminal, or in a notebook.
     threads : int, optional
@@ -71,13 +207,42 @@ def fit(
     >>> model = shoal.fit(X, X**2, hidden=(16,), activation="tanh", epochs=500, learning_rate=0.01)
     >>> bool(abs(model.predict(X) - X**2).mean() < 0.05)
     True
+    >>> model = shoal.fit(X, X**2, warm_start=model, epochs=100, trace=600)
+    >>> model.results["epochs"], model.history.trace[0].outputs[0].shape
+    (600, (50, 16))
     """
-    grid = _one(resolve(settings))
-    run, validation = prepare(X, y, grid, None, progress, threads)
-    run.initialise()
-    run.train()
-    run.evaluate(validation or run.rows)
-    return Sweep(grid, run.target, run, validation)[0]
+    target, resume, done = None, None, 0
+    if warm_start is None:
+        resolved = resolve(settings)
+    else:
+        resume = _check_model(warm_start)
+        resolved = _continued(warm_start, settings)
+        target, done = warm_start.target, resume.epochs
+    last = done + resolved["epochs"]
+    SETTINGS["epochs"].check(last)
+    traced = _epochs(trace, done, last)
+    grid = _one(resolved)
+    run = prepare(X, y, grid, target, progress, threads, sample_weight, done)
+    if warm_start is None or resume is None:
+        run.initialise()
+    else:
+        widths = run.plan.blocks[0].structure.widths
+        if widths != warm_start.widths:
+            raise ValueError(
+                f"X and y make a net of widths = {widths}, but warm_start has {warm_start.widths}"
+            )
+        same_rate = resolved["learning_rate"] == warm_start.settings["learning_rate"]
+        _resume(run, resume, same_rate)
+    traces = _train(run, resolved, traced)
+    run.evaluate()
+    model = Sweep(grid, run.target, run)[0]
+    model.history = replace(model.history, trace=tuple(traces))
+    if warm_start is not None:
+        model.history = warm_start.history.until(done) + model.history
+        losses = model.history.until(model.results["epochs"]).loss
+        if len(losses):
+            model.results["loss"] = losses[-1].item()
+    return model
 
 
 def _check_arrays(arrays: Any, name: str, dtype: Any = None) -> list[NDArray[Any]]:
@@ -141,6 +306,7 @@ def train(
     *,
     epochs: int,
     biases: Sequence[NDArray[Any]] | None = None,
+    trace: int | Sequence[int] | None = None,
     progress: bool | None = None,
     **settings: Any,
 ) -> History:
@@ -163,10 +329,14 @@ def train(
         Passes over the rows.
     biases : list of (units,) arrays, optional
         Switches bias on; changed in place too.
+    trace : int or list of int, optional
+        Numbers of epochs after which all rows are passed through the net, forward and back, for
+        ``history.trace``: 0 is before the first.
     progress : bool, optional
         Show a progress bar; None: where standard error is a terminal, or in a notebook.
     **settings
-        The README has the table; hidden, init, bias and dtype are the weights' own.
+        The README has the table; hidden, init, bias and dtype are the weights' own,
+        and batch_norm is refused. With ``patience`` the arrays end with the best weights.
 
     Returns
     -------
@@ -205,15 +375,20 @@ def train(
     ):
         if weights[k].shape[axis] != size:
             raise ValueError(f"weights[{k}].shape = {weights[k].shape} must have {what}: {size}")
-    run, _ = prepare(rows, y, grid, target, progress, None)
+    traced = _epochs(trace, 0, resolved["epochs"])
+    run = prepare(rows, y, grid, target, progress, None)
     trained = run.trained[0]
-    trained.state.params[:] = pack(weights, biases, dtype)[:, np.newaxis]
+    state, layers = trained.state, trained.block.layers
+    state.params[:] = pack(weights, biases, None, layers, dtype)[:, np.newaxis]
+    if len(state.best[0]):
+        state.best[...] = state.params
+    traces: list[Trace] = []
     try:
-        run.train()
+        traces = _train(run, resolved, traced)
     finally:
-        new_weights, new_biases = unpack(trained.state.params[0, :, 0], trained.block.layers)
+        new_weights, new_biases, _ = unpack(trained.params[0, :, 0], layers)
         for old, new in zip(weights, new_weights, strict=True):
             old[...] = new
-        for old, new in zip(biases or [], new_biases, strict=True):
+        for old, new in zip(biases or [], new_biases or [], strict=True):
             old[...] = new
-    return History(trained.block.recorded, np.array(trained.state.losses[0, :, 0]))
+    return replace(Sweep(grid, target, run).history(0), trace=tuple(traces))

@@ -4,20 +4,20 @@ A plan says where each net of a sweep stands and what each launch does. It decid
 bits: those depend on a net's settings, its seed and the data alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .data import Target
 from .grid import Grid
-from .kernels import block as kernel_block
 from .kernels import layers as codes
-from .kernels import losses, optimizers, random
-from .kernels.block import IN_PLACE, OWN_ORDER, SHARED_ORDER, Task
-from .settings import check_together
+from .kernels import layout, losses, optimizers, random, schedules
+from .kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER, Task
+from .settings import check_rows, check_together, dropout_rates
 
 ACTIVATION_CODES = {
     "identity": codes.IDENTITY,
@@ -33,18 +33,76 @@ ACTIVATION_CODES = {
     "exp": codes.EXP,
     "softmax": codes.SOFTMAX,
 }
-LOSS_CODES = {"squared_error": losses.SQUARED_ERROR, "cross_entropy": losses.CROSS_ENTROPY}
+LOSS_CODES = {
+    "squared_error": losses.SQUARED_ERROR,
+    "absolute_error": losses.ABSOLUTE_ERROR,
+    "huber": losses.HUBER,
+    "quantile": losses.QUANTILE,
+    "cross_entropy": losses.CROSS_ENTROPY,
+    "poisson": losses.POISSON,
+}
+OPTIMIZER_CODES = {
+    "sgd": optimizers.SGD,
+    "rmsprop": optimizers.RMSPROP,
+    "adagrad": optimizers.ADAGRAD,
+    "adam": optimizers.ADAM,
+    "adamw": optimizers.ADAM,
+    "rprop": optimizers.RPROP,
+}
+SCHEDULE_CODES = {
+    "constant": schedules.CONSTANT,
+    "step": schedules.STEP,
+    "exponential": schedules.EXPONENTIAL,
+    "cosine": schedules.COSINE,
+    "invscaling": schedules.INVSCALING,
+    "adaptive": schedules.ADAPTIVE,
+}
 RELU_LIKE = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")
 
-# What makes two nets of one block: all but the scalars and the seeds, which may differ by lane.
-STRUCTURAL = (
-    "hidden", "activation", "output", "loss", "bias", "init", "epochs", "batch_size", "shuffle",
-    "reduction", "optimizer", "nesterov", "momentum",
-)  # fmt: skip
+
+def every_of(epochs: int, record_every: int | None) -> int:
+    """Epochs between records."""
+    return record_every or max(1, -(-epochs // 100))
+
+
+def _given(value: Any) -> bool:
+    return value is not None
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _drops(dropout: float | tuple[float, ...]) -> tuple[bool, bool]:
+    """Whether inputs, and whether hidden units, are dropped."""
+    if isinstance(dropout, tuple):
+        return dropout[0] > 0, any(rate > 0 for rate in dropout[1:])
+    return False, dropout > 0
+
+
+# What makes two nets of one block: all but the scalars and the seeds, which may differ by lane. Of
+# scalars that a net may do without, whether it does: 0 * w is another operation than none.
+_STRUCTURAL: Final[Mapping[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(
+        ("hidden", "activation", "output", "loss", "bias", "init", "batch_size", "shuffle",
+         "reduction", "optimizer", "nesterov", "batch_norm", "class_weight"),
+        _itself,
+    ),
+    "dropout": _drops,
+    "momentum": bool,
+    "l1": bool,
+    "l2": bool,
+    "weight_decay": bool,
+    "clip_delta": _given,
+    "clip_norm": _given,
+    "patience": _given,
+    "schedule": lambda value: (value == "adaptive", value == "constant"),
+    "warmup_epochs": bool,
+}  # fmt: skip
 
 # Rows of a tile, so that values and deltas stay in the L2 cache.
 _TILE_BYTES = 512 * 1024
-_SMALLEST_TILE, _LARGEST_TILE = 64, kernel_block.CHUNK
+_SMALLEST_TILE, _LARGEST_TILE = 64, layout.CHUNK
 
 
 class Structure(NamedTuple):
@@ -56,35 +114,62 @@ class Structure(NamedTuple):
     loss: str
     bias: bool
     init: str
-    epochs: int
+    every: int  # epochs between records
     batch: int
     shuffle: bool
     mean: bool
     optimizer: int
+    batch_norm: bool = False
+    class_weight: Any = None
+    penalised: bool = False
+    decays: bool = False
+    clips_deltas: bool = False
+    clips_norm: bool = False
+    drops: bool = False
+    drops_inputs: bool = False
+    scheduled: bool = False
+    adaptive: bool = False
+    keeps_best: bool = False
+
+    @property
+    def watched(self) -> bool:
+        """Whether the losses of its epochs have consequences."""
+        return self.adaptive or self.keeps_best
 
     @classmethod
     def of(cls, settings: dict[str, Any], target: Target, rows: int, inputs: int) -> "Structure":
         """Structure of one net with these settings on data of this size."""
         settings = check_together(settings)
+        check_rows(settings, rows)
         output, loss, outputs = target.resolve(settings["output"], settings["loss"])
         batch = min(settings["batch_size"] or rows, rows)
-        optimizer = optimizers.ADAM
-        if settings["optimizer"] == "sgd":
-            optimizer = optimizers.MOMENTUM if settings["momentum"] else optimizers.SGD
-            if settings["nesterov"]:
-                optimizer = optimizers.NESTEROV
+        optimizer = OPTIMIZER_CODES[settings["optimizer"]]
+        if settings["momentum"]:
+            optimizer = optimizers.NESTEROV if settings["nesterov"] else optimizers.MOMENTUM
+        drops_inputs, drops = _drops(dropout_rates(settings))
         return cls(
-            (inputs, *settings["hidden"], outputs),
-            settings["activation"],
-            output,
-            loss,
-            settings["bias"],
-            settings["init"],
-            settings["epochs"],
-            batch,
-            settings["shuffle"] and batch < rows,
-            settings["reduction"] == "mean",
-            optimizer,
+            widths=(inputs, *settings["hidden"], outputs),
+            activations=settings["activation"],
+            output=output,
+            loss=loss,
+            bias=settings["bias"],
+            init=settings["init"],
+            every=every_of(settings["epochs"], settings["record_every"]),
+            batch=batch,
+            shuffle=settings["shuffle"] and batch < rows,
+            mean=settings["reduction"] == "mean",
+            optimizer=optimizer,
+            batch_norm=settings["batch_norm"] and len(settings["hidden"]) > 0,
+            class_weight=settings["class_weight"],
+            penalised=settings["l1"] > 0 or settings["l2"] > 0,
+            decays=settings["weight_decay"] > 0,
+            clips_deltas=settings["clip_delta"] is not None,
+            clips_norm=settings["clip_norm"] is not None,
+            drops=drops,
+            drops_inputs=drops_inputs,
+            scheduled=settings["schedule"] != "constant" or settings["warmup_epochs"] > 0,
+            adaptive=settings["schedule"] == "adaptive",
+            keeps_best=settings["patience"] is not None,
         )
 
 
@@ -113,37 +198,61 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
     return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 4) if register_bytes == 64 else (2, 2))
 
 
-def positions(structure: Structure) -> tuple[NDArray[np.int64], int]:
-    """The table of layers that kernels read, (layers, COLUMNS), and the number of parameters."""
-    rows, p, v = [], 0, 0
+class Layers(NamedTuple):
+    """Where a net's parameters stand."""
+
+    table: NDArray[np.int64]  # (layers, COLUMNS), which kernels read
+    parameters: int  # P, that are trained
+    statistics: int  # running ones of batch norm, behind them
+
+    @property
+    def size(self) -> int:
+        """Numbers of a net."""
+        return self.parameters + self.statistics
+
+
+def positions(structure: Structure) -> Layers:
+    """Lay out the parameters of nets of this structure."""
+    rows, p, v, r = [], 0, 0, 0
     names = (*structure.activations, structure.output)
-    for inputs, units, name in zip(structure.widths[:-1], structure.widths[1:], names, strict=True):
-        biases = p + inputs * units if structure.bias else -1
-        rows.append((inputs, units, p, biases, ACTIVATION_CODES[name], v))
-        p += inputs * units + (units if structure.bias else 0)
+    for k, (inputs, units) in enumerate(pairwise(structure.widths)):
+        start, biases, scales = p, -1, -1
+        p += inputs * units
+        if structure.bias:
+            biases, p = p, p + units
+        normalised = structure.batch_norm and k < len(structure.activations)
+        if normalised:
+            scales, p = p, p + 2 * units
+        statistics, r = (r, r + 2 * units) if normalised else (-1, r)
+        code = ACTIVATION_CODES[names[k]]
+        rows.append([inputs, units, start, biases, code, v, scales, statistics])
         v += units
-    return np.array(rows, np.int64), p
+    for row in rows:
+        if row[layout.STATISTICS] >= 0:
+            row[layout.STATISTICS] += p
+    return Layers(np.array(rows, np.int64), p, r)
 
 
-def tile_rows(batch: int, units: int, lane_bytes: int) -> tuple[int, int]:
-    """Rows of a tile, and the stride from unit to unit.
-
-    The stride is odd for long tiles: a power of two would map all units to a few sets of the cache.
-    """
+def tile_rows(batch: int, units: int, lane_bytes: int) -> int:
+    """Rows of a tile."""
     tile = _LARGEST_TILE
     while tile > _SMALLEST_TILE and 2 * tile * units * lane_bytes > _TILE_BYTES:
         tile //= 2
-    tile = min(tile, batch)
-    return tile, tile if tile < 16 else tile | 1
+    return min(tile, batch)
 
 
-def records(epochs: int, record_every: int | None) -> tuple[int, NDArray[np.int64]]:
-    """Epochs between records, and the recorded epochs: every so many, and the last."""
-    every = record_every or max(1, -(-epochs // 100))
-    recorded = np.arange(0, epochs, every, dtype=np.int64)
-    if epochs and recorded[-1] != epochs - 1:
+def row_stride(tile: int) -> int:
+    """Stride from unit to unit: odd for long tiles, as a power of two would map all units to a few
+    sets of the cache."""
+    return tile if tile < 16 else tile | 1
+
+
+def records(epochs: int, every: int, first: int = 0) -> NDArray[np.int64]:
+    """The recorded ones of the epochs from ``first``: every so many, and the last."""
+    recorded = np.arange(-(-first // every) * every, epochs, every, dtype=np.int64)
+    if epochs > first and (not len(recorded) or recorded[-1] != epochs - 1):
         recorded = np.append(recorded, epochs - 1)
-    return every, recorded
+    return recorded
 
 
 def initial_factors(structure: Structure) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -182,21 +291,36 @@ class Block:
         Number of nets.
     ordering : int
         IN_PLACE, SHARED_ORDER (the nets of a group share each epoch's row order) or OWN_ORDER.
+    epochs : (groups, L) array
+        The epochs each net is to be trained for.
+    first_epoch : int
+        Where training starts: 0, unless it goes on.
     """
 
     structure: Structure
-    layers: NDArray[np.int64]
+    layers: Layers
     task: Task
     width: LaneWidth
     ordering: int
     nets: NDArray[np.int64]
     count: int
-    recorded: NDArray[np.int64]
+    epochs: NDArray[np.int64]
+    first_epoch: int
 
     @property
     def groups(self) -> int:
         """Number of groups."""
         return len(self.nets)
+
+    @property
+    def last_epoch(self) -> int:
+        """The most epochs of any net."""
+        return int(self.epochs.max())
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether nets may be done at different epochs."""
+        return self.structure.keeps_best or int(self.epochs.min()) < self.last_epoch
 
     @property
     def state_rows(self) -> int:
@@ -207,17 +331,26 @@ class Block:
         )
 
     @property
+    def records(self) -> int:
+        """Places for records: as many as the net of the most epochs has."""
+        return -(-self.last_epoch // self.structure.every) + 1 if self.last_epoch else 0
+
+    @property
     def tiles_of_epoch(self) -> int:
-        """Tiles of one epoch."""
-        full, last = divmod(self.task.rows, self.task.batch)
-        return full * -(-self.task.batch // self.task.tile) + -(-last // self.task.tile)
+        """Tiles of one epoch, those of the validation rows included."""
+        task = self.task
+        full, last = divmod(task.rows, task.batch)
+        tiles = full * -(-task.batch // task.tile) + -(-last // task.tile)
+        return tiles + -(-task.validation_rows // max(1, task.validation_tile))
 
     def seconds_of_epoch(self) -> float:
         """Rough time of one group and epoch; launches measure their own."""
-        widths = self.structure.widths
-        products = sum(i * o for i, o in zip(widths[:-1], widths[1:], strict=True))
-        operations = self.task.rows * (3 * products + 30 * sum(widths[1:]))
-        updates = -(-self.task.rows // self.task.batch) * 12 * self.task.parameters
+        widths, task = self.structure.widths, self.task
+        products = sum(i * o for i, o in pairwise(widths))
+        operations = task.rows * (3 * products + 30 * sum(widths[1:]))
+        if self.structure.watched or self.structure.every == 1:
+            operations += task.validation_rows * (products + 30 * sum(widths[1:]))
+        updates = -(-task.rows // task.batch) * 12 * task.parameters
         return (operations + updates + 500 * self.tiles_of_epoch) * 4e-10
 
 
@@ -228,7 +361,7 @@ class Plan:
     Attributes
     ----------
     block_of, place_of : (N,) arrays
-        A net's block, and its place in it: group * L + lane.
+        A net's block, and its place in it: group * L + lane. Places change when nets are repacked.
     """
 
     blocks: list[Block]
@@ -237,11 +370,13 @@ class Plan:
 
 
 class Piece(NamedTuple):
-    """Work of one thread: groups of a block, from their first epoch to their last."""
+    """Work of one thread: groups of a block, from one epoch to another."""
 
     block: int
     first: int
     last: int
+    epoch: int
+    until: int
 
 
 def order_seeds(grid: Grid) -> NDArray[np.uint64]:
@@ -255,81 +390,157 @@ def order_seeds(grid: Grid) -> NDArray[np.uint64]:
 
 
 def _arrange(
-    nets: NDArray[np.int64], orders: NDArray[np.uint64], shuffled: bool, lanes: int
+    nets: NDArray[np.int64],
+    orders: NDArray[np.uint64],
+    epochs: NDArray[np.int64],
+    shuffled: bool,
+    lanes: int,
 ) -> list[tuple[int, NDArray[np.int64]]]:
     """(ordering, nets) of the blocks of one structure.
 
     Whole groups of nets that share a row order read each row once for all; what is left over reads
-    its own rows.
+    its own rows. Nets of many epochs stand before those of few, so that groups end together.
     """
     if not shuffled:
-        return [(IN_PLACE, nets)]
-    by_order = np.argsort(orders, kind="stable")
-    nets, orders = nets[by_order], orders[by_order]
+        return [(IN_PLACE, nets[np.argsort(-epochs, kind="stable")])]
+    by_order = np.lexsort((-epochs, orders))
+    nets, orders, epochs = nets[by_order], orders[by_order], epochs[by_order]
     _, starts, counts = np.unique(orders, return_index=True, return_counts=True)
     if len(starts) == 1:
         return [(SHARED_ORDER, nets)]
     rank = np.arange(len(nets)) - np.repeat(starts, counts)
     whole = rank < np.repeat(counts // lanes * lanes, counts)
-    left = nets[~whole]
     arranged = [(SHARED_ORDER, nets[whole])] if whole.any() else []
+    left, orders, epochs = nets[~whole], orders[~whole], epochs[~whole]
     if len(left):
-        one_order = len(np.unique(orders[~whole])) == 1
+        left = left[np.argsort(-epochs, kind="stable")]
+        one_order = len(np.unique(orders)) == 1
         arranged.append((SHARED_ORDER if one_order else OWN_ORDER, left))
     return arranged
 
 
+def _task(
+    structure: Structure, layers: Layers, score: int, rows: Sequence[int], weighted: bool,
+    lane_bytes: int,
+) -> Task:  # fmt: skip
+    """Numbers for the kernels. rows : of the training, of the validation."""
+    units = sum(structure.widths[1:])
+    tile = structure.batch
+    if not structure.batch_norm:  # which needs a whole batch at each layer
+        tile = tile_rows(structure.batch, units, lane_bytes)
+    validation_tile = min(rows[1], max(tile, tile_rows(_SMALLEST_TILE, units, lane_bytes)))
+    return Task(
+        rows=rows[0],
+        inputs=structure.widths[0],
+        outputs=structure.widths[-1],
+        parameters=layers.parameters,
+        batch=structure.batch,
+        tile=tile,
+        stride=row_stride(max(tile, validation_tile)),
+        record_every=structure.every,
+        validation_rows=rows[1],
+        validation_tile=validation_tile,
+        output=ACTIVATION_CODES[structure.output],
+        loss=LOSS_CODES[structure.loss],
+        optimizer=structure.optimizer,
+        score=score,
+        mean=int(structure.mean),
+        weighted=int(weighted or structure.class_weight is not None),
+        penalised=int(structure.penalised),
+        decays=int(structure.decays),
+        clips_deltas=int(structure.clips_deltas),
+        clips_norm=int(structure.clips_norm),
+        drops=int(structure.drops),
+        drops_inputs=int(structure.drops_inputs),
+        scheduled=int(structure.scheduled),
+        watched=int(structure.watched),
+    )
+
+
+def score_code(target: Target, structure: Structure) -> int:
+    """What the score of nets of this structure counts."""
+    if target.kind == "numbers":
+        return losses.RESIDUALS
+    largest = structure.widths[-1] > 1 and (
+        target.kind == "labels" or structure.output == "softmax"
+    )
+    return losses.LARGEST if largest else losses.SIDES
+
+
 def make_plan(
-    grid: Grid, target: Target, rows: int, inputs: int, dtype: Any, register_bytes: int
+    grid: Grid,
+    target: Target,
+    rows: tuple[int, int],
+    inputs: int,
+    dtype: Any,
+    register_bytes: int,
+    weighted: bool = False,
+    first_epoch: int = 0,
 ) -> Plan:
-    """Blocks of all nets of a grid on n rows of I inputs."""
+    """Blocks of all nets of a grid.
+
+    Parameters
+    ----------
+    rows : (int, int)
+        To train on, and to validate on.
+    weighted : bool
+        Whether rows have sample weights.
+    first_epoch : int
+        Epochs that the nets are trained for already; theirs come on top.
+    """
     width = lane_width(dtype, register_bytes)
     lane_bytes = width.lanes * np.dtype(dtype).itemsize
     every = grid.candidates["record_every"][0]
-    first, group = grid.groups(STRUCTURAL)
-    structures = [Structure.of(grid.settings(int(i)), target, rows, inputs) for i in first]
+    cases = {**_STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
+    first, group = grid.coarser(cases).groups(cases)
+    structures = [Structure.of(grid.settings(int(i)), target, rows[0], inputs) for i in first]
     distinct = {structure: k for k, structure in enumerate(dict.fromkeys(structures))}
     structure_of = np.array([distinct[structure] for structure in structures], np.int64)[group]
-    orders = order_seeds(grid)
-    orders = np.broadcast_to(orders, len(grid))
+    orders = np.broadcast_to(order_seeds(grid), len(grid))
+    epochs = grid.column("epochs") + first_epoch
     by_structure = np.argsort(structure_of, kind="stable")
     ends = np.cumsum(np.bincount(structure_of, minlength=len(distinct)))
     plan = Plan([], np.zeros(len(grid), np.int32), np.zeros(len(grid), np.int64))
     for structure, k in distinct.items():
         nets = by_structure[ends[k - 1] if k else 0 : ends[k]]
-        layers, parameters = positions(structure)
-        tile, stride = tile_rows(structure.batch, sum(structure.widths[1:]), lane_bytes)
-        record_every, recorded = records(structure.epochs, every)
-        task = Task(
-            rows, inputs, structure.widths[-1], parameters, structure.batch, tile, stride,
-            structure.epochs, record_every, int(structure.mean),
-            ACTIVATION_CODES[structure.output], LOSS_CODES[structure.loss], structure.optimizer,
-        )  # fmt: skip
-        for ordering, members in _arrange(nets, orders[nets], structure.shuffle, width.lanes):
+        layers = positions(structure)
+        task = _task(structure, layers, score_code(target, structure), rows, weighted, lane_bytes)
+        for ordering, members in _arrange(
+            nets, orders[nets], epochs[nets], structure.shuffle, width.lanes
+        ):
             plan.block_of[members] = len(plan.blocks)
             plan.place_of[members] = np.arange(len(members))
             padding = np.repeat(members[-1:], -len(members) % width.lanes)
             lanes = np.append(members, padding).reshape(-1, width.lanes)
             plan.blocks.append(
-                Block(structure, layers, task, width, ordering, lanes, len(members), recorded)
+                Block(
+                    structure,
+                    layers,
+                    task,
+                    width,
+                    ordering,
+                    lanes,
+                    len(members),
+                    epochs[lanes],
+                    first_epoch,
+                )  # fmt: skip
             )
     return plan
 
 
-def pieces(blocks: Sequence[Block], threads: int) -> list[Piece]:
-    """Work in pieces, the largest first: worth a launch each, and enough of them to balance."""
-    costs = [block.seconds_of_epoch() * max(1, block.structure.epochs) for block in blocks]
-    total = sum(cost * block.groups for cost, block in zip(costs, blocks, strict=True))
-    target = min(max(total / (8 * threads), 0.003), 0.15)
-    cut = []
-    for number, (cost, block) in enumerate(zip(costs, blocks, strict=True)):
-        count = max(1, int(target / cost))
-        cut += [
-            (
-                cost * min(count, block.groups - first),
-                Piece(number, first, min(first + count, block.groups)),
-            )
-            for first in range(0, block.groups, count)
-        ]
-    cut.sort(key=lambda item: -item[0])
-    return [piece for _, piece in cut]
+def cut(
+    number: int, block: Block, ends: NDArray[np.int64], epoch: int, until: int, seconds: float
+) -> list[tuple[float, Piece]]:
+    """Pieces of one block, each with its cost: about ``seconds`` long.
+
+    ends : (groups,) int array
+        The last epoch of each group that is to be trained; groups behind them are done.
+    """
+    cost, pieces, first = block.seconds_of_epoch(), [], 0
+    costs = cost * (np.minimum(ends, until) - epoch)
+    while first < len(ends):
+        count = max(1, int(seconds / max(costs[first], 1e-12)))
+        last = min(first + count, len(ends))
+        pieces.append((float(costs[first:last].sum()), Piece(number, first, last, epoch, until)))
+        first = last
+    return pieces

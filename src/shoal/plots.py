@@ -5,7 +5,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .model import Model
 from .results import Sweep
+from .settings import show
 
 Axes: TypeAlias = Any  # matplotlib.axes.Axes; matplotlib is imported where it is used
 
@@ -78,19 +80,41 @@ def _legend(ax: Axes, title: str, shares: list[_Share]) -> None:
     ax.legend(handles=lines, title=title.replace("_", " "), frameon=False)
 
 
-def _median(values: NDArray[Any]) -> NDArray[Any]:
-    """Median over the first axis; a diverged net (NaN) counts as the worst."""
-    middle = np.median(np.where(np.isnan(values), np.inf, values), axis=0)
+def _median(nets: list[Model], what: str) -> NDArray[Any]:
+    """Median of a column of the nets' histories, NaN where it is a net's that diverged.
+
+    Such a net counts as the worst from there on; one that was stopped counts no more.
+    """
+    worst = -np.inf if what == "score" else np.inf
+    rows = [getattr(net.history, what).astype(float) for net in nets]
+    ends = [worst if net.status == "diverged" else np.nan for net in nets]
+    filled = np.array([np.where(np.isnan(r), e, r) for r, e in zip(rows, ends, strict=True)])
+    middle = np.full(filled.shape[1], np.nan)
+    known = ~np.isnan(filled).all(axis=0)
+    middle[known] = np.nanmedian(filled[:, known], axis=0)
     return np.where(np.isfinite(middle), middle, np.nan)
 
 
-def plot_losses(sweep: Sweep, *, by: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the training loss of each net over its epochs, and the median of each colour.
+# What `plot_losses` draws, and its axis' label
+_CURVES: Final = {
+    "loss": "training loss",
+    "val_loss": "validation loss",
+    "score": "score",
+    "learning_rate": "learning rate",
+}
+
+
+def plot_losses(
+    sweep: Sweep, *, what: str = "loss", by: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the loss of each net over its epochs, and the median of each colour.
 
     Parameters
     ----------
     sweep : Sweep
         Of more than 2,000 nets, 2,000 evenly spaced ones are drawn.
+    what : str
+        A column of the nets' histories: loss (of training), val_loss, score or learning_rate.
     by : str, optional
         The varied setting that colours stand for.
     ax : Axes, optional
@@ -109,28 +133,34 @@ def plot_losses(sweep: Sweep, *, by: str | None = None, ax: Axes | None = None) 
     >>> plot_losses(sweep, by="learning_rate").get_xlabel()
     'epoch'
     """
+    if what not in _CURVES:
+        raise ValueError(f"what = {show(what)} must be one of {', '.join(_CURVES)}")
     ax = _axes(ax)
     from matplotlib.collections import LineCollection
 
     count = min(len(sweep), _MOST_LINES)
     drawn = np.unique(np.linspace(0, len(sweep) - 1, count).astype(np.intp))
-    histories = {int(i): sweep[int(i)].history for i in drawn}
+    models = {int(i): sweep[int(i)] for i in drawn}
     shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], drawn)]
     thin = float(np.clip(40 / count, 0.08, 0.6))
     for share in shares:
-        nets = [histories[i] for i in share.nets.tolist() if i in histories]
-        lines = [np.column_stack((net.epoch + 1, net.loss)) for net in nets]
+        nets = [models[i] for i in share.nets.tolist() if i in models]
+        lines = [
+            np.column_stack((net.history.epoch + 1, getattr(net.history, what))) for net in nets
+        ]
         ax.add_collection(LineCollection(lines, colors=[share.colour], alpha=thin, linewidths=0.7))
         # nets that were recorded at the same epochs have a median
-        for epochs in {net.epoch.tobytes(): net.epoch for net in nets}.values():
-            same = [net.loss for net in nets if np.array_equal(net.epoch, epochs)]
-            ax.plot(epochs + 1, _median(np.array(same)), color="white", linewidth=4, zorder=3)
-            ax.plot(epochs + 1, _median(np.array(same)), color=share.colour, lw=2.2, zorder=4)
-    ax.set_yscale("log")
+        for epochs in {n.history.epoch.tobytes(): n.history.epoch for n in nets}.values():
+            same = [net for net in nets if np.array_equal(net.history.epoch, epochs)]
+            median = _median(same, what)
+            ax.plot(epochs + 1, median, color="white", linewidth=4, zorder=3)
+            ax.plot(epochs + 1, median, color=share.colour, lw=2.2, zorder=4)
+    if what != "score":
+        ax.set_yscale("log")
     ax.autoscale_view()
     ax.margins(x=0.01)
     ax.set_xlabel("epoch")
-    ax.set_ylabel("training loss")
+    ax.set_ylabel(_CURVES[what])
     if by:
         _legend(ax, by, shares)
     return ax

@@ -1,6 +1,7 @@
 """What a run tells its user: a progress bar, and a word before the first compilation."""
 
 import sys
+import warnings
 
 from .engine import Monitor
 from .settings import show
@@ -22,15 +23,19 @@ class Bar(Monitor):
 
     def begin(self, nets: int) -> None:
         """Open the bar."""
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            # that a notebook has no ipywidgets: the bar is of text there
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
 
         self._done = 0.0
+        seen = self._always or "ipykernel" in sys.modules
         self._bar = tqdm(
             total=nets,
             desc="training",
             bar_format="{l_bar}{bar}| {n:.0f} of {total} nets [{elapsed}<{remaining}]",
             delay=0 if self._always else 1,
-            disable=False if self._always else None,
+            disable=False if seen else None,
             leave=self._always,
         )
 

@@ -1,6 +1,5 @@
 """What a sweep has come to: the table, the best nets, each net as a model."""
 
-import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final, overload
@@ -9,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Target
-from .engine import Rows, Run
+from .engine import Run, Trained
 from .grid import Grid
-from .kernels.block import EPOCHS, STATUS
+from .kernels.layout import BEST, EPOCHS, LIMIT, STATUS
+from .kernels.optimizers import RATE
 from .memory import unpack
-from .model import RESULTS, History, Model
+from .model import RESULTS, History, Model, Resume
+from .plan import records
+from .scores import r_squared
 from .settings import SETTINGS, show
 
 Floats = NDArray[Any]
@@ -37,10 +39,8 @@ class Sweep:
         Recorded losses; NaN after a net stopped.
     """
 
-    def __init__(self, grid: Grid, target: Target, run: Run, validation: Rows | None) -> None:
+    def __init__(self, grid: Grid, target: Target, run: Run) -> None:
         self._grid, self._target, self._run = grid, target, run
-        self._validation = validation
-        self._validated = validation is not None
 
     def __len__(self) -> int:
         return len(self._grid)
@@ -56,6 +56,11 @@ class Sweep:
             return self._model(range(len(self))[i])
         except IndexError:
             raise IndexError(f"sweep[{i}] does not exist: there are {len(self)} nets") from None
+        except TypeError:
+            raise TypeError(
+                f"sweep[{show(i)}] must be a net's number or a slice: of a mask take "
+                "[sweep[i] for i in numpy.flatnonzero(mask)]"
+            ) from None
 
     def __iter__(self) -> Iterator[Model]:
         return map(self._model, range(len(self)))
@@ -79,26 +84,64 @@ class Sweep:
             raise ValueError(f"setting = {setting!r} must be one of {', '.join(SETTINGS)}")
         return self._grid.column(setting)
 
-    def _model(self, i: int) -> Model:
+    def _place(self, i: int) -> tuple[Trained, int, int]:
+        """Block, group and lane of net i."""
         trained = self._run.trained[self._run.plan.block_of[i]]
-        block, structure = trained.block, trained.block.structure
-        g, lane = divmod(int(self._run.plan.place_of[i]), block.width.lanes)
-        weights, biases = unpack(trained.state.params[g, :, lane], block.layers)
+        return trained, *divmod(int(self._run.plan.place_of[i]), trained.block.width.lanes)
+
+    def history(self, i: int) -> History:
+        """Return the records of net i."""
+        trained, g, lane = self._place(i)
+        state, structure = trained.state, trained.block.structure
+        limit = int(state.progress[g, LIMIT, lane])
+        epochs = records(limit, structure.every, trained.block.first_epoch)
+        places = -(-epochs // structure.every)
+
+        def told(records: Floats) -> Floats:
+            return records[g, places, lane]
+
+        losses = told(state.losses)
+        if structure.scheduled:
+            rates = told(state.learning_rates)
+        else:
+            run = epochs < state.progress[g, EPOCHS, lane]
+            rates = np.where(run, state.rates[g, RATE, lane], np.nan).astype(losses.dtype)
+        none = np.full_like(losses, np.nan)
+        val_losses = told(state.val_losses) if state.val_losses.shape[1] else none
+        return History(epochs, losses, val_losses, told(state.scores), rates)
+
+    def _model(self, i: int) -> Model:
+        trained, g, lane = self._place(i)
+        block, structure, state = trained.block, trained.block.structure, trained.state
+        params = state.params[g, :, lane]
+        if structure.keeps_best and state.watch[g, BEST, lane] < np.inf:
+            params = state.best[g, :, lane]
+        weights, biases, norms = unpack(params, block.layers)
         settings = self._grid.settings(i)
-        del settings["validation"]  # data, not a setting of this net
+        if not isinstance(settings["validation"], float):
+            settings["validation"] = None  # data, not a setting of this net
         settings |= {
             "activation": structure.activations,
             "output": structure.output,
             "loss": structure.loss,
             "dtype": str(self._run.dtype),
         }
+        resume = Resume(
+            int(state.progress[g, EPOCHS, lane]),
+            state.params[g, :, lane].copy(),
+            state.moments[g, :, lane].copy(),
+            state.best[g, :, lane].copy(),
+            state.watch[g, :, lane].copy(),
+        )
         return Model(
             weights,
-            biases if structure.bias else None,
+            biases,
             settings,
             self._target,
-            History(block.recorded.copy(), np.array(trained.state.losses[g, :, lane])),
+            self.history(i),
             {name: self.results[name][i].item() for name in RESULTS},
+            norms,
+            resume,
         )
 
     def _gather(self, values: list[Floats], dtype: Any) -> Floats:
@@ -113,37 +156,46 @@ class Sweep:
     def losses(self) -> Floats:
         """Recorded losses, (N, records)."""
         trained = self._run.trained
-        most = max(len(t.block.recorded) for t in trained)
-        losses = np.full((len(self), most), np.nan, self._run.dtype)
+        recorded = [records(t.block.last_epoch, t.block.structure.every) for t in trained]
+        losses = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dtype)
         for k, t in enumerate(trained):
             here = np.flatnonzero(self._run.plan.block_of == k)
             g, lane = np.divmod(self._run.plan.place_of[here], t.block.width.lanes)
-            losses[here, : len(t.block.recorded)] = t.state.losses[g, :, lane]
+            count = len(recorded[k])
+            losses[here, :count] = t.state.losses[g, :count, lane]
         return losses
 
     def _last_losses(self) -> Floats:
         last = []
         for t in self._run.trained:
-            epochs, recorded = t.state.progress[:, EPOCHS], t.block.recorded
-            record = np.searchsorted(recorded, epochs) - 1
-            if not len(recorded):
+            epochs, limits = t.state.progress[:, EPOCHS], t.state.progress[:, LIMIT]
+            every, first = t.block.structure.every, t.block.first_epoch
+            # a net's last epoch is recorded, of one that ended before the last regular one is
+            record = np.where(epochs == limits, -(-(epochs - 1) // every), (epochs - 1) // every)
+            if not t.block.records:
                 last.append(np.full(epochs.shape, np.nan))
                 continue
             value = np.take_along_axis(t.state.losses, np.maximum(record, 0)[:, np.newaxis], axis=1)
-            last.append(np.where(record >= 0, value[:, 0], np.nan))
+            last.append(np.where(epochs > first, value[:, 0], np.nan))
         return self._gather(last, self._run.dtype)
 
     def _scores(self) -> Floats:
-        rows = self._validation or self._run.rows
+        rows = self._run.validation or self._run.rows
         scores = []
+        variations: dict[tuple[str, str], Floats] = {}
         for t in self._run.trained:
-            if t.scores is None:
+            if t.counts is None:
                 scores.append(np.full((t.block.groups, t.block.width.lanes), np.nan))
-            elif self._target.kind == "numbers":
-                total = _variation(self._run.targets(t.block.structure, rows), len(rows.X))
-                scores.append(_r2(t.scores.astype(np.float64), total))
+                continue
+            counts = t.counts.astype(np.float64)
+            if self._target.kind == "numbers":
+                structure = t.block.structure
+                key = (structure.loss, structure.output)
+                if key not in variations:
+                    variations[key] = self._run.variation(structure, rows, rows.weights)
+                scores.append(r_squared(counts[:, :-1], variations[key]))
             else:
-                scores.append(t.scores[:, 0].astype(np.float64) / len(rows.X))
+                scores.append(counts[:, 0] / counts[:, -1])
         return self._gather(scores, np.float64)
 
     @cached_property
@@ -154,7 +206,7 @@ class Sweep:
         table["loss"] = self._last_losses()
         table["score"] = self._scores()
         none = np.full(len(self), np.nan, self._run.dtype)
-        known = self._validated and all(t.loss is not None for t in trained)
+        known = self._run.validation is not None and all(t.loss is not None for t in trained)
         table["val_loss"] = (
             self._gather([t.loss[:, 0] for t in trained], self._run.dtype)  # type: ignore[index]
             if known
@@ -208,36 +260,3 @@ class Sweep:
 def _column(setting: str) -> str:
     """Name of a varied setting's column: that of a result keeps its own."""
     return f"{setting}_setting" if setting in RESULTS else setting
-
-
-def _exact_sum(values: Floats) -> float:
-    """Sum rounded once, so that no machine differs; infinity where it overflows."""
-    try:
-        return math.fsum(values)
-    except OverflowError:
-        return math.inf
-
-
-def _variation(flat: Floats, n: int) -> Floats:
-    """Sum of squares about the mean, (O,)."""
-    columns = flat.reshape(n, -1).astype(np.float64).T
-    means = [_exact_sum(column) / n for column in columns]
-    with np.errstate(over="ignore"):
-        squares = [(column - mean) ** 2 for column, mean in zip(columns, means, strict=True)]
-    return np.array([_exact_sum(column) for column in squares])
-
-
-def _r2(residuals: Floats, total: Floats) -> Floats:
-    """R squared, the mean over the outputs; a constant output counts 1 if met exactly, else 0.
-
-    NaN where y is so large that its squares overflow.
-    """
-    mean = np.zeros_like(residuals[:, 0])
-    with np.errstate(over="ignore", invalid="ignore"):
-        for o, variation in enumerate(total):
-            left = residuals[:, o]
-            if variation == 0:
-                mean += left == 0
-            else:
-                mean += 1 - left / variation if variation < np.inf else np.nan
-    return mean / len(total)

@@ -4,18 +4,19 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .data import Target, check_inputs
+from .data import Target, as_targets, check_inputs
 from .engine import Rows, Run
 from .grid import Grid, expand
 from .kernels.jit import register_bytes
 from .plan import make_plan, order_seeds
 from .progress import monitor
 from .results import Sweep
+from .rows import check_sample_weight, split_rows, take
 from .settings import show
 
 
@@ -30,19 +31,29 @@ def check_threads(threads: Any) -> int | None:
     return int(threads)
 
 
+# Settings that a float32 may round out of their range, with the end that they must not reach.
+_ENDS: Final = (
+    ("momentum", 1), ("rho", 1), ("beta_1", 1), ("beta_2", 1), ("dropout", 1), ("quantile", 1),
+    ("epsilon", 0), ("huber_delta", 0), ("quantile", 0), ("clip_delta", 0), ("clip_norm", 0),
+)  # fmt: skip
+
+
 def _check_rounding(grid: Grid, dtype: np.dtype[Any]) -> None:
     """Refuse numbers that leave their range when they are rounded to the dtype."""
-    for name, wrong in (("momentum", 1), ("beta_1", 1), ("beta_2", 1), ("epsilon", 0)):
+    for name, wrong in _ENDS:
         for value in grid.candidates[name]:
-            if dtype.type(value) == wrong:
-                side = "<" if wrong else ">"
-                raise ValueError(
-                    f"{name} = {value} must be {side} {wrong}, but dtype = {dtype} rounds it to "
-                    f"{wrong}"
-                )
+            for number in value if isinstance(value, tuple) else (value,):
+                with np.errstate(over="ignore"):  # an infinite limit clips nothing
+                    rounded = None if number is None else dtype.type(number)
+                if rounded == wrong:
+                    side = "<" if wrong else ">"
+                    raise ValueError(
+                        f"{name} = {show(value)} must be {side} {wrong}, but dtype = {dtype} "
+                        f"rounds it to {wrong}"
+                    )
 
 
-def _check_memory(grid: Grid, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
+def _check_memory(grid: Grid, rows: int, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
     """Refuse nets and records that this machine's memory cannot hold, before any is asked for."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -57,37 +68,86 @@ def _check_memory(grid: Grid, inputs: int, outputs: int, dtype: np.dtype[Any]) -
     if every := grid.candidates["record_every"][0]:
         epochs = max(grid.candidates["epochs"])
         nets = max(len(grid), lanes)
-        check(nets * (epochs // every), f"epochs = {epochs} with record_every = {every}")
+        check(2 * nets * (epochs // every), f"epochs = {epochs} with record_every = {every}")
     index = np.broadcast_to(grid.index.get("hidden", np.int32(0)), len(grid))
     counts = np.bincount(index).tolist()
     for count, hidden in zip(counts, grid.candidates["hidden"], strict=True):
         parameters = sum(i * o for i, o in pairwise((inputs, *hidden, outputs)))
         # with their gradients and adam's two moments
         check(4 * max(count, lanes) * parameters, f"hidden = {show(hidden)}")
+        if any(grid.candidates["batch_norm"]):
+            largest = max(min(size or rows, rows) for size in grid.candidates["batch_size"])
+            # a batch's values, deltas and normalised sums
+            check(3 * lanes * largest * sum(hidden), f"batch_size = {largest} with batch_norm")
+
+
+def _rounded(weights: NDArray[np.float64] | None, dtype: np.dtype[Any], told: str) -> None:
+    """Refuse row weights that the dtype rounds to infinity, or all to zero."""
+    if weights is not None:
+        with np.errstate(over="ignore"):
+            rounded = weights.astype(dtype)
+        if not (np.isfinite(rounded.sum()) and rounded.any()):
+            raise ValueError(
+                f"{told} must make row weights that dtype = {dtype} can hold, with a finite sum "
+                "above 0"
+            )
+
+
+def _divide(
+    X: NDArray[Any], y: Any, weights: NDArray[np.float64] | None, target: Target, given: Any
+) -> tuple[Rows, Rows | None]:
+    """Training rows, and validation rows where there are any."""
+    if given is None:
+        return Rows(X, y, weights, "y"), None
+    if isinstance(given, float):
+        training, validation = (
+            Rows(X[rows], take(y, rows), None if weights is None else weights[rows], name)
+            for rows, name in zip(
+                split_rows(target, y, given, len(X)), ("y", "y of the validation rows"), strict=True
+            )
+        )
+        return training, validation
+    other = check_inputs(given[0], name="validation[0]", inputs=X.shape[1], dtype=X.dtype)
+    return Rows(X, y, weights, "y"), Rows(other, given[1], None, "validation[1]")
 
 
 def prepare(
-    X: ArrayLike, y: Any, grid: Grid, target: Target | None, progress: bool | None, threads: Any
-) -> tuple[Run, Rows | None]:
+    X: ArrayLike,
+    y: Any,
+    grid: Grid,
+    target: Target | None,
+    progress: bool | None,
+    threads: Any,
+    sample_weight: Any = None,
+    first_epoch: int = 0,
+) -> Run:
     """Check the data and plan the nets of a grid. Nothing is compiled before all is checked."""
-    rows = check_inputs(X, dtype=grid.candidates["dtype"][0])
-    n, inputs = rows.shape
+    inputs = check_inputs(X, dtype=grid.candidates["dtype"][0])
+    n, dtype = len(inputs), inputs.dtype
     target = target or Target.of(y, n)
+    weights = None if sample_weight is None else check_sample_weight(sample_weight, n)
     told, threads = monitor(progress), check_threads(threads)
+    as_targets(y, n, "y")
+    _check_rounding(grid, dtype)
+    rows, validation = _divide(inputs, y, weights, target, grid.candidates["validation"][0])
     classes = 1 if target.classes is None else len(target.classes)
-    _check_rounding(grid, rows.dtype)
-    _check_memory(grid, inputs, target.outputs or classes, rows.dtype)
-    plan = make_plan(grid, target, n, inputs, rows.dtype, register_bytes())
-    run = Run(plan, grid, target, Rows(rows, y, "y"), order_seeds(grid), threads, told)
-    validation = None
-    if (given := grid.candidates["validation"][0]) is not None:
-        other = check_inputs(given[0], name="validation[0]", inputs=inputs, dtype=rows.dtype)
-        validation = Rows(other, given[1], "validation[1]")
+    _check_memory(grid, len(rows.X), inputs.shape[1], target.outputs or classes, dtype)
+    counts = (len(rows.X), 0 if validation is None else len(validation.X))
+    plan = make_plan(
+        grid, target, counts, inputs.shape[1], dtype, register_bytes(), weights is not None,
+        first_epoch,
+    )  # fmt: skip
+    run = Run(plan, grid, target, rows, validation, order_seeds(grid), threads, told)
     for block in plan.blocks:
-        for part in (run.rows, validation):
+        structure = block.structure
+        for part in (rows, validation):
             if part is not None:
-                run.targets(block.structure, part)
-    return run, validation
+                run.targets(structure, part)
+                weighed = run.weights(structure, part)
+                by_class = "" if structure.class_weight is None else "class_weight and "
+                _rounded(weighed, dtype, f"{by_class}sample_weight of {part.name}")
+        run.data(structure)
+    return run
 
 
 def sweep(
@@ -97,6 +157,7 @@ def sweep(
     | Sequence[Mapping[str, Sequence[Any]]]
     | Iterable[Mapping[str, Any]],
     *,
+    sample_weight: ArrayLike | None = None,
     progress: bool | None = None,
     threads: int | None = None,
     **settings: Any,
@@ -116,6 +177,8 @@ def sweep(
     grid : dict of lists, list of such dicts, or iterable of dicts
         A dict stands for all combinations of its candidates, the last key varying fastest. An
         iterable of settings dicts has one net each (random search).
+    sample_weight : (n,) array-like, optional
+        How much each row counts, >= 0.
     progress : bool, optional
         Show a progress bar; None: where standard error is a terminal, or in a notebook.
     threads : int, optional
@@ -146,12 +209,11 @@ def sweep(
     array([False,  True,  True, False])
     """
     nets = expand(grid, settings)
-    run, validation = prepare(X, y, nets, None, progress, threads)
+    run = prepare(X, y, nets, None, progress, threads, sample_weight)
     run.initialise()
-    scored = validation or run.rows
     try:
         run.train()
-        run.evaluate(scored)
+        run.evaluate()
     except KeyboardInterrupt as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # a second one, while threads ended
             raise
@@ -160,5 +222,5 @@ def sweep(
             "the sweep was interrupted: nets that were not finished hold their last whole epoch",
             stacklevel=2,
         )
-        run.evaluate(scored)
-    return Sweep(nets, run.target, run, validation)
+        run.evaluate()
+    return Sweep(nets, run.target, run)

@@ -5,57 +5,63 @@ of its own. (numba's parallel loops would need a threading layer, of which one a
 when entered twice and another kills a forked child.)
 """
 
-from .block import (
-    INPUTS,
-    UNITS,
-    WEIGHTS,
-    State,
-    evaluate_group,
-    predict_rows,
-    train_group,
-)
+from .block import evaluate_group, predict_rows, train_group
 from .environment import IEEE, exchange_control
 from .jit import launcher
+from .layout import INPUTS, UNITS, WEIGHTS, State
 from .random import initial_weights
 
 
 @launcher
-def train(lane, task, layers, ordering, X, y, nets, work, first, last, start, stop):
+def train(lane, task, layers, ordering, data, nets, work, first, last, start, stop):
     """Train the groups ``first`` to ``last`` of a block through tiles ``start`` to ``stop``.
 
-    X : (n * I,). y : (n * O,). layers : (layers, COLUMNS). nets : a block's State.
+    layers : (layers, COLUMNS). nets : a block's State.
     """
     before = exchange_control(IEEE)
     for g in range(first, last):
         state = State(
             nets.params[g],
             nets.moments[g],
+            nets.best[g],
             nets.rates[g],
+            nets.dropout[g],
+            nets.schedule[g],
+            nets.watch[g],
             nets.seeds[g],
+            nets.order_seeds[g],
             nets.alive[g],
-            nets.losses[g],
             nets.progress[g],
+            nets.losses[g],
+            nets.scores[g],
+            nets.val_losses[g],
+            nets.learning_rates[g],
         )
-        train_group(lane, task, layers, ordering, X, y, state, work, start, stop)
+        train_group(lane, task, layers, ordering, data, state, work, start, stop)
     exchange_control(before)
 
 
 @launcher
-def evaluate(lane, task, layers, score, X, y, params, work, sums, losses, scores, first, last):
-    """Mean loss and score of the groups ``first`` to ``last`` on rows X, y.
+def evaluate(
+    lane, task, layers, X, y, weights, weighted, params, rates, work, losses, scores, first, last
+):
+    """Mean loss, and what the score counts, of the groups ``first`` to ``last`` on rows X, y.
 
-    params : (groups, P, L). sums : (PARTIALS * (counts + 1), L). losses : (groups, 1, L).
-    scores : (groups, counts, L).
+    params : (groups, P and statistics, L). rates : (groups, RATES, L). losses : (groups, 1, L).
+    scores : (groups, counts + 1, L).
     """
     before = exchange_control(IEEE)
     for g in range(first, last):
-        evaluate_group(lane, task, layers, score, X, y, params[g], work, sums, losses[g], scores[g])
+        evaluate_group(
+            lane, task, layers, X, y, weights, weighted, params[g], rates[g], work, losses[g],
+            scores[g],
+        )  # fmt: skip
     exchange_control(before)
 
 
 @launcher
 def predict(lane, task, layers, X, params, work, outputs, first, last):
-    """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : (P,)."""
+    """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : shared."""
     before = exchange_control(IEEE)
     predict_rows(lane, task, layers, X, params, work, outputs, first, last)
     exchange_control(before)
@@ -65,7 +71,7 @@ def predict(lane, task, layers, X, params, work, outputs, first, last):
 def initialise(params, layers, seeds, kinds, factors, first, last):
     """Initial weights of the groups ``first`` to ``last``.
 
-    params : (groups, P, L), +0 before. layers : (layers, COLUMNS). seeds : (groups, L) uint64.
+    params : (groups, P and statistics, L). layers : (layers, COLUMNS). seeds : (groups, L) uint64.
     kinds, factors : (layers,).
     """
     before = exchange_control(IEEE)

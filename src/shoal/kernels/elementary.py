@@ -126,12 +126,7 @@ DENSITY_SINGLE = 0.3989422917366028
 DENSITY_DOUBLE = 0.3989422804014327
 
 # sin(2 pi r) = r (2 pi + z P(z)), cos(2 pi r) = 1 + z P(z), where z = r**2, |r| <= 1/8
-SINE_SINGLE = (
-    -41.34170150756836,
-    81.60520935058594,
-    -76.69829559326172,
-    41.484676361083984,
-)
+SINE_SINGLE = (-41.34170150756836, 81.60520935058594, -76.69829559326172, 41.484676361083984)
 SINE_DOUBLE = (
     -41.34170224039976,
     81.60524927607494,
@@ -141,12 +136,7 @@ SINE_DOUBLE = (
     3.819790674537724,
     -0.7116780910318062,
 )
-COSINE_SINGLE = (
-    -19.739208221435547,
-    64.93932342529297,
-    -85.4432373046875,
-    59.229244232177734,
-)
+COSINE_SINGLE = (-19.739208221435547, 64.93932342529297, -85.4432373046875, 59.229244232177734)
 COSINE_DOUBLE = (
     -19.739208802178716,
     64.93939402266798,
@@ -325,3 +315,10 @@ def circle(u):
     x = select((quarter == one) | (quarter == like(u, 2.0)), -x, x)
     y = select((quarter == like(u, 2.0)) | (quarter == like(u, 3.0)), -y, y)
     return x, y
+
+
+@body
+def sign(x):
+    """1, -1, or x itself where it is a zero or NaN."""
+    zero, one = like(x, 0.0), like(x, 1.0)
+    return select(x > zero, one, select(x < zero, -one, x))

@@ -22,7 +22,7 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import binding as llvm
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -46,6 +46,7 @@ class _BodyLibrary(JITCodeLibrary):
 
     def finalize(self):
         self._raise_if_finalized()
+        _BODIES.update(function.name for function in _defined(self._final_module))
         for library in dict.fromkeys(self._linking_libraries):
             if hasattr(library, "_reload_init"):  # in newer versions of numba
                 self._reload_init.update(library._reload_init)
@@ -61,6 +62,24 @@ class _BodyLibrary(JITCodeLibrary):
         return _NoMachineCode()
 
 
+_BODIES: set[str] = set()  # names of their functions
+
+
+def _defined(module):
+    return [function for function in module.functions if not function.is_declaration]
+
+
+class _LauncherLibrary(JITCodeLibrary):
+    """Code of a launcher and its bodies, which nobody else calls: so what a body does not read of
+    its arguments need not be handed over."""
+
+    def _optimize_final_module(self):
+        for function in _defined(self._final_module):
+            if function.name in _BODIES:
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
 class _NoMachineCode:
     """Stands for the code generator where numba would write into machine code that is not made."""
 
@@ -71,21 +90,59 @@ class _NoMachineCode:
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _UseBodyLibrary(FunctionPass):
     _name = "use_body_library"
+    library: type[JITCodeLibrary] = _BodyLibrary
 
     def __init__(self):
         FunctionPass.__init__(self)
 
     def run_pass(self, state):
-        state.library = _BodyLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        return False
+
+
+class _OutlinedLibrary(_BodyLibrary):
+    """Code of a body that is not inlined."""
+
+    def add_ir_module(self, ir_module):
+        for function in ir_module.functions:
+            if not function.is_declaration:
+                function.attributes.add("noinline")
+        super().add_ir_module(ir_module)
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _UseOutlinedLibrary(_UseBodyLibrary):
+    _name = "use_outlined_library"
+    library = _OutlinedLibrary
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _UseLauncherLibrary(_UseBodyLibrary):
+    _name = "use_launcher_library"
+    library = _LauncherLibrary
+
+    def run_pass(self, state):
+        super().run_pass(state)
+        state.library.enable_object_caching()
         return False
 
 
 class _BodyCompiler(CompilerBase):
+    libraries: type[FunctionPass] = _UseBodyLibrary
+
     def define_pipelines(self):
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        pipeline.add_pass_after(_UseBodyLibrary, IRProcessing)
+        pipeline.add_pass_after(self.libraries, IRProcessing)
         pipeline.finalize()
         return [pipeline]
+
+
+class _OutlinedCompiler(_BodyCompiler):
+    libraries = _UseOutlinedLibrary
+
+
+class _LauncherCompiler(_BodyCompiler):
+    libraries = _UseLauncherLibrary
 
 
 # Bodies are called from launchers alone, and come to the disk inside them.
@@ -93,11 +150,39 @@ _BODY_OPTIONS: dict[str, Any] = _OPTIONS | {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": _BodyCompiler,
+    "forceinline": False,  # said, as numba lets what an inlined body calls inherit it
 }
-body = njit(**_BODY_OPTIONS)
-# For bodies between the epoch's loop and a layer's: an array is eight machine words as an argument,
-# and passing dozens of arrays down takes as long as training a tiny net on them.
-inlined_body = njit(**_BODY_OPTIONS, forceinline=True)
+
+
+def _compiled_body(function, **options):
+    """Compile for types alone: numba would do so again for each number that a caller writes down,
+    and for the one that a loop's counter starts from."""
+    dispatcher = njit(**{**_BODY_OPTIONS, **options})(function)
+    if jit_is_on():
+        call_template = dispatcher.get_call_template
+
+        def of_types(args, kws):
+            plain = {name: types.unliteral(typ) for name, typ in kws.items()}
+            return call_template(tuple(map(types.unliteral, args)), plain)
+
+        dispatcher.get_call_template = of_types
+    return dispatcher
+
+
+def body(function):
+    """Compile a part of a kernel."""
+    return _compiled_body(function)
+
+
+def outlined_body(function):
+    """Compile a part that is not on the way of every net: one copy, whoever calls it."""
+    return _compiled_body(function, pipeline_class=_OutlinedCompiler)
+
+
+def inlined_body(function):
+    """Compile a part between the epoch's loop and a layer's: an array is eight machine words as an
+    argument, and passing dozens of arrays down takes as long as training a tiny net on them."""
+    return _compiled_body(function, forceinline=True)
 
 
 def _source_hash():
@@ -218,7 +303,7 @@ def launcher(function):
     In plain Python a lane is an integer, and the launcher runs once for each lane of its group.
     """
     if jit_is_on():
-        dispatcher = njit(nogil=True, **_OPTIONS)(function)
+        dispatcher = njit(nogil=True, pipeline_class=_LauncherCompiler, **_OPTIONS)(function)
         dispatcher._cache = _KernelCache(function)
         return dispatcher
 

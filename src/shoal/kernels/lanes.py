@@ -45,7 +45,7 @@ _I32 = ir.IntType(32)
 # ---------------------------------------------------------------- emission
 
 
-def _splat(builder, typ, scalar):
+def emit_splat(builder, typ, scalar):
     if not isinstance(typ, Vec):
         return scalar
     undefined = ir.Constant(llvm_type(typ), ir.Undefined)
@@ -68,7 +68,7 @@ class _Place:
     """Addresses of one lane's elements in one array: C-contiguous, unchecked unless CHECKED."""
 
     def __init__(self, context, builder, lane, lane_value, array, array_value):
-        self.context, self.builder, self.lane, self.array = context, builder, lane, array
+        self.context, self.builder, self.lane, self.array = (context, builder, lane, array)
         self.type = _value_type(lane, array)
         self.vector = isinstance(self.type, Vec)
         made = context.make_array(array)(context, builder, array_value)
@@ -99,7 +99,7 @@ class _Place:
 
     def load(self, position):
         if self.array.ndim == 1:
-            return _splat(self.builder, self.type, self.builder.load(self._address(position)))
+            return emit_splat(self.builder, self.type, self.builder.load(self._address(position)))
         align = element_of(self.type).bitwidth // 8
         return self.builder.load(self._address(position), align=align)
 
@@ -155,7 +155,7 @@ def _fraction_bits(typ):
 # ---------------------------------------------------------------- the vocabulary
 
 
-def _word(meaning):
+def word(meaning):
     """Decorator: a word of the vocabulary, given its plain-Python meaning and its compiled one.
 
     Intrinsics rather than overloads: an overload is a function that numba compiles for each type,
@@ -174,7 +174,7 @@ def _word(meaning):
 _p = types.intp
 
 
-@_word(lambda lane, a, p: a[p, lane] if a.ndim == 2 else a[p])
+@word(lambda lane, a, p: a[p, lane] if a.ndim == 2 else a[p])
 def fetch(tc, lane, a, p):
     """Element p: of this lane where ``a`` is (positions, L), shared where it is (positions,)."""
 
@@ -191,7 +191,7 @@ def _python_store(lane, a, p, v):
     a[p, lane] = v
 
 
-@_word(_python_store)
+@word(_python_store)
 def store(tc, lane, a, p, v):
     """Set element p of this lane. ``a`` is (positions, L)."""
 
@@ -202,7 +202,7 @@ def store(tc, lane, a, p, v):
     return types.void(lane, a, _p, v), codegen
 
 
-@_word(
+@word(
     lambda lane, a, p, stride, extent: tuple(
         fetch(lane, a, p + k * stride) for k in range(len(extent))
     )
@@ -219,7 +219,7 @@ def fetch_strip(tc, lane, a, p, stride, extent):
     return typ(lane, a, _p, _p, extent), codegen
 
 
-@_word(
+@word(
     lambda lane, a, p, first_stride, second_stride, first, second: tuple(
         fetch(lane, a, p + k * first_stride + m * second_stride)
         for k in range(len(first))
@@ -248,7 +248,7 @@ def _python_store_tile(lane, a, p, first_stride, second_stride, first, second, t
             store(lane, a, p + k * first_stride + m * second_stride, tile[k * len(second) + m])
 
 
-@_word(_python_store_tile)
+@word(_python_store_tile)
 def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile):
     """Set element p + k first_stride + m second_stride to ``tile[k * len(second) + m]``."""
 
@@ -263,7 +263,7 @@ def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile)
     return types.void(lane, a, _p, _p, _p, first, second, tile), codegen
 
 
-@_word(
+@word(
     lambda x, y, total: tuple(
         fma(u, v, total[k * len(y) + m]) for k, u in enumerate(x) for m, v in enumerate(y)
     )
@@ -283,7 +283,7 @@ def outer_fma(tc, x, y, total):
     return total(x, y, total), codegen
 
 
-@_word(lambda x, y: tuple(u * v for u, v in zip(x, y, strict=True)))
+@word(lambda x, y: tuple(u * v for u, v in zip(x, y, strict=True)))
 def product(tc, x, y):
     """``x[k] * y[k]`` of two tiles."""
 
@@ -295,7 +295,7 @@ def product(tc, x, y):
     return x(x, y), codegen
 
 
-@_word(lambda x, second: tuple(u for u in x for _ in second))
+@word(lambda x, second: tuple(u for u in x for _ in second))
 def spread(tc, x, second):
     """Tile whose row k holds ``x[k]`` as often as ``second`` has places."""
     typ = types.UniTuple(x.dtype, len(x) * len(second))
@@ -307,40 +307,40 @@ def spread(tc, x, second):
     return typ(x, second), codegen
 
 
-@_word(lambda x, value: type(x)(value))
+@word(lambda x, value: type(x)(value))
 def like(tc, x, value):
     """The number ``value`` as a value of x's type."""
 
     def codegen(context, builder, sig, args):
-        return _splat(builder, x, context.cast(builder, args[1], value, element_of(x)))
+        return emit_splat(builder, x, context.cast(builder, args[1], value, element_of(x)))
 
     return x(x, value), codegen
 
 
-@_word(lambda lane, x: x)
+@word(lambda lane, x: x)
 def splat(tc, lane, x):
     """The scalar x in every lane."""
     typ = Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else x
 
     def codegen(context, builder, sig, args):
-        return _splat(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
+        return emit_splat(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
 
     return typ(lane, x), codegen
 
 
-@_word(lambda x, y, z: type(x)(np.float64(x) * np.float64(y) + np.float64(z)))
+@word(lambda x, y, z: type(x)(np.float64(x) * np.float64(y) + np.float64(z)))
 def fma(tc, x, y, z):
     """x * y + z with one rounding (in plain Python: close to one)."""
     return x(x, y, z), lambda context, builder, sig, args: _emit_fma(builder, x, *args)
 
 
-@_word(lambda mask, x, y: x if mask else y)
+@word(lambda mask, x, y: x if mask else y)
 def select(tc, mask, x, y):
     """x where mask is true, else y."""
     return x(mask, x, y), lambda context, builder, sig, args: builder.select(*args)
 
 
-@_word(lambda mask: bool(mask))
+@word(lambda mask: bool(mask))
 def any_lane(tc, mask):
     """Whether the mask is true in any lane of the group."""
 
@@ -353,7 +353,7 @@ def any_lane(tc, mask):
     return types.boolean(mask), codegen
 
 
-@_word(lambda x: np.sqrt(x))
+@word(lambda x: np.sqrt(x))
 def square_root(tc, x):
     """Correctly rounded square root."""
 
@@ -365,7 +365,7 @@ def square_root(tc, x):
     return x(x), codegen
 
 
-@_word(lambda x: abs(x))
+@word(lambda x: abs(x))
 def absolute(tc, x):
     """x without its sign."""
 
@@ -378,7 +378,7 @@ def absolute(tc, x):
     return x(x), codegen
 
 
-@_word(lambda x, low, high: low if x < low else high if x > high else x)
+@word(lambda x, low, high: low if x < low else min(x, high))
 def clamp(tc, x, low, high):
     """x limited to [low, high]; NaN passes through."""
 
@@ -390,7 +390,7 @@ def clamp(tc, x, low, high):
     return x(x, low, high), codegen
 
 
-@_word(lambda x, y: y if x < y else x)
+@word(lambda x, y: max(x, y))
 def maximum(tc, x, y):
     """The larger of x and y; x where either is NaN."""
 
@@ -407,7 +407,7 @@ def _python_power_of_two(shifted):
     return np.uint64(integer + 1023 << 52 & 0xFFFFFFFFFFFFFFFF).view(np.float64)
 
 
-@_word(_python_power_of_two)
+@word(_python_power_of_two)
 def power_of_two(tc, shifted):
     """2**k, where ``shifted`` is k + 1.5 * 2**(fraction bits): its low bits are k.
 
@@ -432,14 +432,14 @@ def _python_split_exponent(x, root_half):
     return type(x)(k), type(x)(m)
 
 
-@_word(_python_split_exponent)
+@word(_python_split_exponent)
 def split_exponent(tc, x, root_half):
     """(k, m) with x = m * 2**k and m in [root_half, 2 root_half), for positive normal x."""
     pair = types.UniTuple(x, 2)
 
     def codegen(context, builder, sig, args):
         integer = builder.bitcast(args[0], llvm_integer(x))
-        half = _splat(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
+        half = emit_splat(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
         start = builder.bitcast(half, llvm_integer(x))
         shift = integer_constant(x, _fraction_bits(x))
         exponent = builder.ashr(builder.sub(integer, start), shift)
@@ -450,7 +450,7 @@ def split_exponent(tc, x, root_half):
     return pair(x, root_half), codegen
 
 
-@_word(lambda x, single, double: single if isinstance(x, np.float32) else double)
+@word(lambda x, single, double: single if isinstance(x, np.float32) else double)
 def by_dtype(tc, x, single, double):
     """``single`` where x is float32, ``double`` where it is float64."""
     which = 1 if element_of(x).bitwidth == 32 else 2
@@ -467,25 +467,25 @@ def _extent(lane, extent):
     return typ(lane), codegen
 
 
-@_word(lambda lane: (0,))
+@word(lambda lane: (0,))
 def unit_extent(tc, lane):
     """Extent of a register tile along units."""
     return _extent(lane, lane.tile[0] if isinstance(lane, LaneGroupType) else 1)
 
 
-@_word(lambda lane: (0,))
+@word(lambda lane: (0,))
 def row_extent(tc, lane):
     """Extent of a register tile along rows (or inputs)."""
     return _extent(lane, lane.tile[1] if isinstance(lane, LaneGroupType) else 1)
 
 
-@_word(lambda lane: (0,))
+@word(lambda lane: (0,))
 def lane_extent(tc, lane):
     """Extent of as many elements as the group has lanes."""
     return _extent(lane, lane.n if isinstance(lane, LaneGroupType) else 1)
 
 
-@_word(lambda lane, source, width, rows, column, i: (source[rows[lane, column] * width + i],))
+@word(lambda lane, source, width, rows, column, i: (source[rows[lane, column] * width + i],))
 def fetch_rows(tc, lane, source, width, rows, column, i):
     """From i on, as many elements of each lane's own row as the group has lanes.
 

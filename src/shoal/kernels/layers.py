@@ -10,7 +10,7 @@ All three products of a step are one contraction, summed in ascending order of k
 """
 
 from .elementary import exp, expm1, normal_cdf_density, sigmoid, softplus, tanh
-from .jit import body
+from .jit import body, inlined_body
 from .lanes import (
     fetch,
     fetch_strip,
@@ -30,7 +30,9 @@ from .lanes import (
 )
 
 # Codes of the activations. Outputs have the last two besides.
-IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, EXP, SOFTMAX = range(12)
+(IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, EXP, SOFTMAX) = range(
+    12
+)
 
 LEAKY_SLOPE = 0.01
 # Klambauer et al. 2017, equation 14
@@ -85,7 +87,7 @@ def _sums_strip(
         s += 1
 
 
-@body
+@inlined_body
 def forward_layer(
     lane, x, x0, unit_step, row_step, params, w, b, inputs, units, code,
     values, slopes, v, stride, rows,
@@ -219,7 +221,7 @@ def _deltas_strip(lane, first, params, w, inputs, units, deltas, v, below, strid
         s += 1
 
 
-@body
+@inlined_body
 def deltas_layer(lane, params, w, inputs, units, deltas, v, below, stride, rows):
     """Pass a layer's deltas (at v) back to the layer below, whose slopes stand at ``below``.
 

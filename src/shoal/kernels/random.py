@@ -1,40 +1,161 @@
 """Philox4x32-10 (Salmon et al., SC 2011): random numbers by position, not by history.
 
 The key is a net's seed, the counter names what is drawn: never a thread, a lane or a shard.
-Counter words: (block, layer, epoch, stream).
+Counter words: (block, layer, epoch, stream); of dropout (row, block of units, epoch, stream and
+layer).
 """
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
 from .elementary import circle, log
-from .jit import body
-from .lanes import lane_range, square_root
+from .jit import body, outlined_body
+from .lanes import emit_splat, lane_range, load, select, splat, square_root, store, word
+from .vectors import LaneGroupType, Vec, llvm_type
 
-INITIAL_WEIGHTS, ROW_ORDER = range(2)  # streams
+INITIAL_WEIGHTS, ROW_ORDER, DROPOUT = range(3)  # streams
+LAYER = 256  # a layer's number in the stream's word is that many times higher
 
 # codes of initial weights: U(-1, 1) times a factor, or standard normal times a factor
 UNIFORM, NORMAL = range(2)
 
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
-_MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_LOW, _HALF = 0xFFFFFFFF, 32
+_MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 _FIVE, _SIX = np.uint64(5), np.uint64(6)
+_U64 = ir.IntType(64)
 
 
-@body
-def philox(c0, c1, c2, c3, seed):
-    """Four random 32-bit words, as uint64, of a counter of four 32-bit words and a 64-bit key."""
-    c0, c1, c2, c3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)
+def _python_philox(c0, c1, c2, c3, seed):
+    c0, c1, c2, c3, seed = map(int, (c0, c1, c2, c3, seed))
     k0, k1 = seed & _LOW, seed >> _HALF
     for _ in range(10):
-        p0, p1 = c0 * _MULTIPLIER_0, c2 * _MULTIPLIER_1
-        c0, c1, c2, c3 = (p1 >> _HALF) ^ c1 ^ k0, p1 & _LOW, (p0 >> _HALF) ^ c3 ^ k1, p0 & _LOW
-        k0, k1 = (k0 + _WEYL_0) & _LOW, (k1 + _WEYL_1) & _LOW
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> _HALF ^ c1 ^ k0, p1 & _LOW, p0 >> _HALF ^ c3 ^ k1, p0 & _LOW)
+        k0, k1 = k0 + _WEYL[0] & _LOW, k1 + _WEYL[1] & _LOW
+    return tuple(map(np.uint64, (c0, c1, c2, c3)))
+
+
+def _emit_philox(builder, counter, seed):
+    """The four words, of one seed or a vector of seeds; products of 32 x 32 bits are one
+    instruction, as both factors are seen to have no upper half."""
+
+    def constant(value):
+        lanes = seed.type.count if isinstance(seed.type, ir.VectorType) else 0
+        return ir.Constant(seed.type, [value] * lanes if lanes else value)
+
+    low, half = constant(_LOW), constant(_HALF)
+
+    def mixed(product, word, key):
+        return builder.xor(builder.xor(builder.lshr(product, half), word), key)
+
+    c0, c1, c2, c3 = (builder.and_(word, low) for word in counter)
+    k0, k1 = builder.and_(seed, low), builder.lshr(seed, half)
+    for _ in range(10):
+        p0 = builder.mul(c0, constant(_MULTIPLIERS[0]))
+        p1 = builder.mul(c2, constant(_MULTIPLIERS[1]))
+        c0, c1 = mixed(p1, c1, k0), builder.and_(p1, low)
+        c2, c3 = mixed(p0, c3, k1), builder.and_(p0, low)
+        k0 = builder.and_(builder.add(k0, constant(_WEYL[0])), low)
+        k1 = builder.and_(builder.add(k1, constant(_WEYL[1])), low)
     return c0, c1, c2, c3
 
 
+@word(_python_philox)
+def philox(tc, c0, c1, c2, c3, seed):
+    """Four random 32-bit words, as uint64, of a counter of four 32-bit words and a 64-bit key."""
+    typ = types.UniTuple(types.uint64, 4)
+
+    def codegen(context, builder, sig, args):
+        return cgutils.pack_array(builder, _emit_philox(builder, args[:4], args[4]), _U64)
+
+    return typ(*[types.uint64] * 5), codegen
+
+
+@word(
+    lambda lane, x, seeds, c0, c1, c2, c3: tuple(
+        type(x)((int(number) >> 8) / 2**24) for number in philox(c0, c1, c2, c3, seeds[lane])
+    )
+)
+def uniforms(tc, lane, x, seeds, c0, c1, c2, c3):
+    """Four numbers k / 2**24 in [0, 1), of x's type, from each lane's seed. seeds : (L,) uint64."""
+    typ = types.UniTuple(x, 4)
+
+    def codegen(context, builder, sig, args):
+        vector = isinstance(lane, LaneGroupType)
+        words = ir.VectorType(_U64, lane.n) if vector else _U64
+        made = context.make_array(seeds)(context, builder, args[2])
+        if vector:
+            pointer = builder.bitcast(made.data, words.as_pointer())
+        else:
+            index = context.cast(builder, args[0], lane, types.intp)
+            pointer = builder.gep(made.data, [index])
+        seed = builder.load(pointer, align=8)
+        counter = [_spread(builder, word, words) for word in args[3:]]
+        narrow = ir.VectorType(ir.IntType(32), lane.n) if vector else ir.IntType(32)
+        eight = _spread(builder, ir.Constant(_U64, 8), words)
+        unit = emit_splat(builder, x, ir.Constant(_element(x), 2.0**-24))
+        values = [
+            builder.fmul(
+                builder.sitofp(builder.trunc(builder.lshr(word, eight), narrow), llvm_type(x)), unit
+            )
+            for word in _emit_philox(builder, counter, seed)
+        ]
+        return cgutils.pack_array(builder, values, llvm_type(x))
+
+    return typ(lane, x, seeds, *[types.intp] * 4), codegen
+
+
+def _element(x):
+    kind = llvm_type(x)
+    return kind.element if isinstance(x, Vec) else kind
+
+
+def _spread(builder, scalar, words):
+    """The 64-bit integer in every lane of the type ``words``."""
+    if not isinstance(words, ir.VectorType):
+        return scalar
+    undefined = ir.Constant(words, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), words.count), [0] * words.count)
+    return builder.shuffle_vector(first, undefined, zeros)
+
+
 @body
+def _drop(lane, kept, factor, both, values, slopes, p):
+    zero = splat(lane, 0.0)
+    store(lane, values, p, select(kept, load(lane, values, p) * factor, zero))
+    if both:
+        store(lane, slopes, p, select(kept, load(lane, slopes, p) * factor, zero))
+
+
+@outlined_body
+def drop(lane, rates, layer, seeds, epoch, position, both, values, slopes, v, stride, units, rows):
+    """Dropout of a layer's values, in place, and of their slopes where ``both``; inverted.
+
+    rates : (layers, L). seeds : (L,) uint64. values, slopes : (positions, L). ``position`` is that
+    of the tile's first row in the epoch's order. Srivastava et al., JMLR 2014.
+    """
+    one, rate = splat(lane, 1.0), load(lane, rates, layer)
+    factor = one / (one - rate)
+    for u in range(0, units, 4):
+        left = units - u
+        for s in range(rows):
+            p = v + u * stride + s
+            draws = uniforms(
+                lane, rate, seeds, position + s, u // 4, epoch, DROPOUT + LAYER * layer
+            )
+            _drop(lane, draws[0] >= rate, factor, both, values, slopes, p)
+            if left > 1:
+                _drop(lane, draws[1] >= rate, factor, both, values, slopes, p + stride)
+            if left > 2:
+                _drop(lane, draws[2] >= rate, factor, both, values, slopes, p + 2 * stride)
+            if left > 3:
+                _drop(lane, draws[3] >= rate, factor, both, values, slopes, p + 3 * stride)
+
+
+@outlined_body
 def shuffle(order, seed, epoch):
     """Fill ``order`` (n,) int32 with the row order of an epoch: Fisher-Yates from the identity.
 
@@ -47,7 +168,7 @@ def shuffle(order, seed, epoch):
     for i in range(n - 1, 0, -1):
         if i % 4 == 3 or i == n - 1:
             words = philox(i // 4, 0, epoch, ROW_ORDER, seed)
-        j = np.int64((words[i % 4] * np.uint64(i + 1)) >> _HALF)
+        j = np.int64((words[i % 4] * np.uint64(i + 1)) >> np.uint64(_HALF))
         order[i], order[j] = order[j], order[i]
 
 

@@ -1,0 +1,129 @@
+"""Where things stand in the kernels' arrays, and the tuples that carry these arrays."""
+
+from typing import Any, NamedTuple
+
+from .sums import PARTIALS
+
+CHUNK = 256  # rows of a gradient's partial sums; a tile of several never crosses a chunk's end
+
+# columns of `layers`; BIASES is -1 without bias, SCALES and STATISTICS are -1 without batch norm
+(
+    INPUTS, UNITS, WEIGHTS, BIASES, CODE, VALUES,
+    SCALES,  # of the scales; the shifts follow
+    STATISTICS,  # of the running means; the running variances follow
+    COLUMNS,
+) = range(9)  # fmt: skip
+
+# how rows are ordered
+IN_PLACE, SHARED_ORDER, OWN_ORDER = range(3)
+
+# rows of `progress`
+STATUS, EPOCHS, LIMIT, PROGRESS_ROWS = range(4)
+# what a net has come to
+RUNNING, FINISHED, STOPPED, DIVERGED, INTERRUPTED = range(5)
+
+# rows of `watch`: the lowest watched loss, epochs in a row without improvement (for stopping, for
+# the adaptive rate), how many are too many, what counts as one, the adaptive rate
+BEST, WAITED, STALE, PATIENCE, TOLERANCE, ADAPTED, WATCH_ROWS = range(7)
+
+# rows of `marks`: whether all parameters are finite, whether the watched loss is the lowest so
+# far, the watched loss, whether the epoch's record is the net's
+SOUND, LOWER, WATCHED, MINE, MARK_ROWS = range(5)
+
+# rows of `schedule`
+KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, SCHEDULE_ROWS = range(9)
+
+# rows of `sums`: partial sums of a batch, and the epoch's sum, of losses, of row weights and (from
+# SCORES on, one after the other) of what the score counts
+LOSSES = 0
+LOSS = LOSSES + PARTIALS
+ROW_WEIGHTS = LOSS + 1
+EPOCH_WEIGHT = ROW_WEIGHTS + PARTIALS
+BATCH_WEIGHT = EPOCH_WEIGHT + 1
+SCORES = BATCH_WEIGHT + 1
+SCORE_ROWS = PARTIALS + 1
+
+
+class Task(NamedTuple):
+    """Numbers that all nets of a block share; the flags are 0 or 1."""
+
+    rows: int  # n
+    inputs: int  # I
+    outputs: int  # O
+    parameters: int  # P
+    batch: int  # rows of a full batch
+    tile: int  # rows of a full tile
+    stride: int  # from unit to unit in values; at least the rows of any tile
+    record_every: int
+    validation_rows: int
+    validation_tile: int
+    output: int  # code of the output
+    loss: int
+    optimizer: int
+    score: int  # what the score counts
+    mean: int  # gradients are divided by the batch's rows, or the sum of their weights
+    weighted: int  # rows have weights
+    penalised: int  # l1 or l2
+    decays: int  # weight decay
+    clips_deltas: int
+    clips_norm: int
+    drops: int  # dropout of hidden layers
+    drops_inputs: int
+    scheduled: int  # learning rates differ from epoch to epoch
+    watched: int  # patience, or the adaptive rate
+
+
+class Data(NamedTuple):
+    """The rows that nets are trained on, and those that watch over it."""
+
+    X: Any  # (n * I,)
+    y: Any  # (n * O,)
+    weights: Any  # (n,), or (0,) where rows have none
+    validation_X: Any
+    validation_y: Any
+    validation_weights: Any
+    validation_weighted: Any  # 0 or 1
+    variation: Any  # (O,): sum of squares about the mean of the rows that are scored
+
+
+class Workspace(NamedTuple):
+    """Scratch arrays of one thread, for one group at a time."""
+
+    values: Any  # (units * stride, L)
+    deltas: Any  # (units * stride, L)
+    normalised: Any  # (units * stride, L) with batch norm
+    deviations: Any  # (units, L) with batch norm: 1 / standard deviation
+    gradient: Any  # (P or the largest strip, L): sums of a chunk
+    total: Any  # (P, L) where a batch has several chunks
+    sums: Any  # (SCORES + SCORE_ROWS a count, L)
+    partials: Any  # (PARTIALS, L), zero between uses
+    kept: Any  # (parameters and statistics + state rows, L) as of the last look
+    marks: Any  # (MARK_ROWS, L)
+    step: Any  # (STEP_ROWS, L)
+    order: Any  # (1, n) or (L, n) int32
+    shared_inputs: Any  # (tile * I,)
+    shared_targets: Any  # (tile * O,)
+    shared_weights: Any  # (tile,)
+    lane_inputs: Any  # (I * stride, L)
+    lane_targets: Any  # (O * stride, L)
+    lane_weights: Any  # (stride, L)
+
+
+class State(NamedTuple):
+    """What nets carry from launch to launch: a group's, or with a leading axis a block's."""
+
+    params: Any  # (P and the running statistics, L)
+    moments: Any  # (state rows, L)
+    best: Any  # like params where the best weights are kept, else (0, L)
+    rates: Any  # (RATES, L)
+    dropout: Any  # (layers, L): rates of the inputs and each hidden layer; else (0, L)
+    schedule: Any  # (SCHEDULE_ROWS, L) float64
+    watch: Any  # (WATCH_ROWS, L) float64
+    seeds: Any  # (L,) uint64, of dropout
+    order_seeds: Any  # (L,) uint64, of the row order
+    alive: Any  # (1, L): 1 while a net runs, else 0
+    progress: Any  # (PROGRESS_ROWS, L) int64
+    losses: Any  # (records, L)
+    scores: Any  # (records, L)
+    val_losses: Any  # (records, L), or (0, L) without validation rows
+    learning_rates: Any  # (records, L), or (0, L) where they stay the same

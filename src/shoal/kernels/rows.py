@@ -1,0 +1,74 @@
+"""Brings the rows of a tile to where it computes: one copy for all lanes, or each lane its own."""
+
+from .jit import body, outlined_body
+from .lanes import fetch, fetch_rows, lane_extent, lane_range, store, store_tile
+from .layout import SHARED_ORDER
+
+
+@body
+def copy_shared(task, data, order, first, rows, work):
+    """Rows in a shared order, row-major. order : (1, n)."""
+    for s in range(rows):
+        row = order[0, first + s]
+        for i in range(task.inputs):
+            work.shared_inputs[s * task.inputs + i] = data.X[row * task.inputs + i]
+        for o in range(task.outputs):
+            work.shared_targets[s * task.outputs + o] = data.y[row * task.outputs + o]
+        if task.weighted:
+            work.shared_weights[s] = data.weights[row]
+
+
+@outlined_body
+def spread_shared(lane, task, data, ordering, order, first, rows, work):
+    """Rows in a shared order into each lane, unit-major, where lanes are to drop inputs of their
+    own. order : (1, n)."""
+    for s in range(rows):
+        row = first + s
+        if ordering == SHARED_ORDER:
+            row = order[0, first + s]
+        for i in range(task.inputs):
+            value = fetch(lane, data.X, row * task.inputs + i)
+            store(lane, work.lane_inputs, i * task.stride + s, value)
+        for o in range(task.outputs):
+            value = fetch(lane, data.y, row * task.outputs + o)
+            store(lane, work.lane_targets, o * task.stride + s, value)
+        if task.weighted:
+            store(lane, work.lane_weights, s, fetch(lane, data.weights, row))
+
+
+@outlined_body
+def _gather(lane, source, width, order, column, a, p, stride):
+    """Each lane's own row of ``source`` (n * width,) into a[p], a[p + stride], ...
+
+    order : (L, n). a : (positions, L). In squares of as many elements as lanes, transposed in
+    registers: element by element it took 1.5 of 5.7 us a 64-32-10 step.
+    """
+    extent = lane_extent(lane)
+    i = 0
+    while i + len(extent) <= width:
+        row = fetch_rows(lane, source, width, order, column, i)
+        store_tile(lane, a, p + i * stride, stride, 0, extent, (0,), row)
+        i += len(extent)
+        if i < width and i + len(extent) > width:
+            i = width - len(extent)  # the last square overlaps the one before
+    if i < width:
+        for q in lane_range(lane, a):
+            for k in range(width):
+                store(q, a, p + k * stride, fetch(q, source, order[q, column] * width + k))
+
+
+@body
+def gather_own(lane, task, data, order, first, rows, work):
+    """Each lane's own rows into it, unit-major. order : (L, n)."""
+    for s in range(rows):
+        _gather(lane, data.X, task.inputs, order, first + s, work.lane_inputs, s, task.stride)
+        _gather(lane, data.y, task.outputs, order, first + s, work.lane_targets, s, task.stride)
+        if task.weighted:
+            _gather(lane, data.weights, 1, order, first + s, work.lane_weights, s, task.stride)
+
+
+@body
+def gather_inputs(lane, X, inputs, order, rows, lane_inputs, stride):
+    """The inputs of each lane's own rows into it. X (n * I,). order : (L, rows or more)."""
+    for s in range(rows):
+        _gather(lane, X, inputs, order, s, lane_inputs, s, stride)

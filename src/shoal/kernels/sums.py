@@ -1,0 +1,30 @@
+"""Long sums: 16 interleaved partial sums, combined pairwise."""
+
+from .jit import body
+from .lanes import load, splat, store
+
+PARTIALS = 16
+
+
+@body
+def add_partial(lane, sums, k, value):
+    """Add to partial sum k. sums : (positions, L)."""
+    store(lane, sums, k, load(lane, sums, k) + value)
+
+
+@body
+def combine(lane, sums, first):
+    """Sum of the 16 partial sums from ``first``, combined pairwise; they are set to +0 again.
+
+    sums : (positions, L).
+    """
+    width = PARTIALS // 2
+    while width > 0:
+        for k in range(first, first + width):
+            store(lane, sums, k, load(lane, sums, k) + load(lane, sums, k + width))
+        width //= 2
+    total = load(lane, sums, first)
+    zero = splat(lane, 0.0)
+    for k in range(first, first + PARTIALS):
+        store(lane, sums, k, zero)
+    return total
