@@ -154,6 +154,31 @@ def test_plot_losses_draws_every_net(sweep, axes):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["4", "8-4"]
 
 
+@pytest.mark.parametrize(
+    ("what", "label"),
+    [
+        ("val_loss", "validation loss"),
+        ("score", "score"),
+        ("learning_rate", "learning rate"),
+    ],
+)
+def test_plot_losses_draws_other_columns(axes, what, label):
+    """A net that was stopped ends there; one that diverged counts as the worst."""
+    X, y = np.eye(4), [0.0, 1.0, 2.0, 3.0]
+    grid = {"learning_rate": [0.1, 0.2, 1e30], "seed": range(3)}
+    sweep = shoal.sweep(X, y, grid, epochs=30, validation=(X, y), patience=2, tolerance=0.5,
+                        optimizer="sgd", activation="identity")  # fmt: skip
+    assert set(sweep.results["status"]) == {"stopped", "diverged"}
+    plots.plot_losses(sweep, what=what, ax=axes)
+    assert axes.get_ylabel() == label
+    lines = [path for collection in axes.collections for path in collection.get_paths()]
+    ends = [path.vertices[~np.isnan(path.vertices[:, 1])] for path in lines]
+    for model, end in zip(sweep, ends, strict=True):
+        column = getattr(model.history, what)
+        assert end[:, 1].tolist() == column[~np.isnan(column)].tolist()
+    axes.figure.canvas.draw()
+
+
 def test_plot_scores_draws_every_net(sweep, axes):
     assert plots.plot_scores(sweep, "hidden", by="learning_rate", ax=axes) is axes
     dots = np.concatenate([collection.get_offsets()[:, 1] for collection in axes.collections])
@@ -175,6 +200,8 @@ def test_a_diverged_net_is_drawn_without_a_warning(axes):
 def test_plots_refuse_what_they_cannot_show(sweep, axes, monkeypatch):
     with pytest.raises(ValueError, match="by = 'loss' must be a varied setting: hidden, learn"):
         plots.plot_losses(sweep, by="loss", ax=axes)
+    with pytest.raises(ValueError, match="what = 'accuracy' must be one of loss, val_loss, score"):
+        plots.plot_losses(sweep, what="accuracy", ax=axes)
     many = shoal.sweep(np.eye(4), [0, 1, 0, 1], {"seed": range(13)}, hidden=4, epochs=1)
     with pytest.raises(ValueError, match="x = 'seed' has 13 values in this sweep, but must have"):
         plots.plot_scores(many, "seed", ax=axes)

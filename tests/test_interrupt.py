@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -250,13 +251,17 @@ print(model.status)
     assert done.stdout == "finished\n"
 
 
-@pytest.mark.parametrize("inside", [1, 3])
-def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, inside):
-    """Launches of one batch each; the stop comes after some batches of the second epoch."""
+@pytest.mark.parametrize("more", [{}, {"batch_norm": True, "schedule": "step", "dropout": 0.1}])
+@pytest.mark.parametrize("inside", [1, 3, 5, 6])
+def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, inside, more):
+    """Launches of one tile each; the stop comes inside the second epoch, of 5 batches and 2 tiles
+    of validation rows."""
     X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
+    other = np.linspace(-1, 1, 140).reshape(70, 2), np.linspace(0, 1, 70)
     settings = {"hidden": 3, "batch_size": 4, "progress": False, "record_every": 1}
+    settings |= {"validation": other, **more}
     expected = shoal.fit(X, y, epochs=1, **settings)
-    launch, batches = Run._launch, 5
+    launch, batches = Run._launch, 7
 
     def launch_and_stop(run, trained, work, first, last, start, stop):
         launch(run, trained, work, first, last, start, stop)
@@ -267,6 +272,30 @@ def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, ins
         monkeypatch.setattr(f"shoal.engine.{name}", 0)
     monkeypatch.setattr(Run, "_launch", launch_and_stop)
     sweep = shoal.sweep(X, y, {"seed": [0]}, epochs=5, **settings)
-    assert (sweep[0].status, sweep.results["epochs"][0]) == ("interrupted", 1)
-    for ours, right in zip(sweep[0].weights, expected.weights, strict=True):
+    model = sweep[0]
+    assert (model.status, sweep.results["epochs"][0]) == ("interrupted", 1)
+    for ours, right in zip(model.weights, expected.weights, strict=True):
         np.testing.assert_array_equal(ours, right)
+    for ours, right in zip(model.resume, expected.resume, strict=True):
+        np.testing.assert_array_equal(ours, right)
+    for name in ("loss", "val_loss", "score", "learning_rate"):
+        column = getattr(model.history, name)
+        np.testing.assert_array_equal(column[:1], getattr(expected.history, name))
+        assert np.isnan(column[1:]).all()
+
+
+def test_a_stop_while_work_is_handed_out(monkeypatch):
+    """Thousands of pieces take a while to submit: those behind must not be waited for."""
+    submit, pieces = ThreadPoolExecutor.submit, []
+
+    def submit_some(pool, call, piece):
+        pieces.append(piece)
+        if len(pieces) == 5:
+            raise KeyboardInterrupt
+        return submit(pool, call, piece)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_some)
+    X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
+    with pytest.warns(UserWarning, match="the sweep was interrupted"):
+        sweep = shoal.sweep(X, y, {"seed": range(200)}, epochs=20_000_000, record_every=10_000_000)
+    assert set(sweep.results["status"]) == {"interrupted"}

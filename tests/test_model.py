@@ -354,3 +354,34 @@ def test_weights_changed_by_hand_must_chain():
     model.biases[0] = np.zeros(9)
     with pytest.raises(ValueError, match="biases have shapes"):
         model(X)
+
+
+# --------------------------------------------------------------------------------- the score
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["two labels", "three labels", "multi-label", "numbers", "flat"])
+def test_score_is_that_of_a_sweep(kind, weighted):
+    """Of the same rows as validation rows, or as weighted training rows."""
+    generator = np.random.default_rng(2)
+    X = generator.normal(size=(40, 3))
+    y = {
+        "two labels": np.where(X[:, 0] > 0, "a", "b"),
+        "three labels": np.digitize(X[:, 0], [-0.5, 0.5]),
+        "multi-label": (X[:, :2] > 0).astype(int),
+        "numbers": X[:, :2] ** 2,
+        "flat": X[:, 0] ** 2,
+    }[kind]
+    weights = generator.choice([0.0, 1.0, 2.5], 40) if weighted else None
+    model = shoal.fit(X, y, epochs=20, hidden=5, learning_rate=0.01, sample_weight=weights)
+    assert model.score(X, y, weights) == pytest.approx(model.results["score"], rel=1e-12)
+    if kind == "three labels":
+        assert model.score(X[:3], model.predict(X[:3])) == 1
+
+
+def test_score_refuses_other_rows():
+    model = shoal.fit(np.eye(3), ["a", "b", "c"], epochs=1, hidden=2)
+    with pytest.raises(ValueError, match="y has labels = \\['d'\\] but must have only the known"):
+        model.score(np.eye(3), ["a", "b", "d"])
+    with pytest.raises(ValueError, match="must have as many rows as its X: 3"):
+        model.score(np.eye(3), ["a", "b"])

@@ -194,8 +194,8 @@ def test_a_sweep_is_a_sequence_of_models():
     for i in (10, -11):
         with pytest.raises(IndexError, match=rf"sweep\[{i}\] does not exist: there are 10 nets"):
             sweep[i]
-    for i in ("a", 1.0, None, (0, 1), [0]):
-        with pytest.raises(TypeError):
+    for i in ("a", 1.0, None, (0, 1), [0], np.ones(10, bool)):
+        with pytest.raises(TypeError, match="must be a net's number or a slice: of a mask take"):
             sweep[i]
 
 

@@ -279,8 +279,29 @@ def test_settings_may_be_told_again():
     told = {name: value for name, value in first.settings.items() if name != "validation"}
     model = shoal.fit(X, NUMBERS, **told, warm_start=first)
     assert_same(model, fit(epochs=10, patience=9))
-    model = shoal.fit(X, NUMBERS, warm_start=first, hidden=[5, 4], activation="relu")
+    open_ones = {"init": "auto", "output": "auto", "loss": "auto", "dtype": None}
+    model = shoal.fit(X, NUMBERS, warm_start=first, hidden=[5, 4], activation="relu", **open_ones)
     assert_same(model, fit(epochs=10, patience=9))
+
+
+@dtypes
+@pytest.mark.parametrize("patience", [None, 9])
+def test_weights_that_were_changed_are_where_it_goes_on(patience, dtype):
+    first = fit(epochs=5, patience=patience, dtype=dtype)
+    first.weights[0][0] = 0
+    still = shoal.fit(X, NUMBERS, warm_start=first, epochs=0, patience=None)
+    assert oracle.same_bits(still.weights, first.weights)
+    model = shoal.fit(X, NUMBERS, warm_start=first, epochs=3)
+    whole = fit(epochs=8, patience=patience, dtype=dtype)
+    assert not oracle.same_bits(model.weights, whole.weights)
+
+
+def test_another_kind_of_watched_loss_is_watched_anew():
+    """Training losses are not held against the lowest validation loss."""
+    first = fit(epochs=5, patience=2, validation=PAIR, tolerance=0.0)
+    model = shoal.fit(X, NUMBERS, warm_start=first, epochs=1)
+    assert model.resume.watch[0] == model.history.loss[-1]
+    assert model.resume.watch[1] == 0
 
 
 # ------------------------------------------------------------------------------------- bad input

@@ -8,7 +8,7 @@ Where launches are cut, and by which thread, changes no bit.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -315,8 +315,10 @@ class Run:
             self._report()
             return
         with ThreadPoolExecutor(min(self.threads, max(1, len(work)))) as pool:
-            pending = {pool.submit(call, piece): piece for piece in work}
+            pending: dict[Future[None], Piece] = {}
             try:
+                for piece in work:
+                    pending[pool.submit(call, piece)] = piece
                 while pending:
                     done, _ = wait(pending, 0.1, FIRST_COMPLETED)
                     self._report()
@@ -383,6 +385,10 @@ class Run:
             size = block.layers.size
             state.params[piece.first] = work.kept[:size]
             state.moments[piece.first] = work.kept[size:]
+            running = state.progress[piece.first, STATUS] == RUNNING
+            record = -(-(position // per_epoch) // block.structure.every)
+            for records in (state.losses, state.learning_rates):  # told before validation
+                records[piece.first, record:, running] = np.nan
 
     @staticmethod
     def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:

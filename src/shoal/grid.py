@@ -183,12 +183,12 @@ def expand(
 
 
 def _cases(grid: Grid) -> NDArray[np.intp]:
-    """Return one net of each case that check_together tells apart."""
+    """Return the first net of each case that check_together tells apart, ascending."""
     cases = grid.coarser(_INTERACT)
     ends_higher = grid.column("min_learning_rate") > grid.column("learning_rate")
     cases.candidates["min_learning_rate"] = [False, True]
     cases.index["min_learning_rate"] = ends_higher.astype(np.int32)
-    return cases.groups(cases.index)[0]
+    return np.sort(cases.groups(cases.index)[0])
 
 
 class _Columns:

@@ -97,6 +97,10 @@ _LASTING: Final = (
 )  # fmt: skip
 
 
+def _is_open(name: str, value: Any) -> bool:
+    return name in _LASTING and (value is None or (isinstance(value, str) and value == "auto"))
+
+
 def _check_model(model: Any) -> Resume:
     """Return what a training can go on from."""
     if not isinstance(model, Model):
@@ -108,13 +112,15 @@ def _check_model(model: Any) -> Resume:
 
 def _continued(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
     """Return every setting of a training that goes on with ``model``."""
-    resolved = resolve(settings, defaults=model.settings)
+    # what is left open is the model's
+    given = {name: value for name, value in settings.items() if not _is_open(name, value)}
+    resolved = resolve(given, defaults=model.settings)
     activation = resolved["activation"]
     if isinstance(activation, str):
         activation = (activation,) * len(model.settings["hidden"])
     for name in _LASTING:
         now, before = resolved[name], model.settings[name]
-        if name in settings and (activation if name == "activation" else now) != before:
+        if name in given and (activation if name == "activation" else now) != before:
             raise ValueError(
                 f"{name} = {show(settings[name])} must be that of warm_start, {show(before)}"
             )
@@ -127,9 +133,12 @@ def _continued(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def _resume(run: Run, resume: Resume, same_rate: bool) -> None:
-    """Set a run's one net to where another training ended."""
-    state = run.trained[0].state
+def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
+    """Set a run's one net to where another training ended.
+
+    Weights that were changed since then are where it goes on from.
+    """
+    block, state = run.trained[0].block, run.trained[0].state
     for name, there, here in (
         ("params", resume.params, state.params),
         ("moments", resume.moments, state.moments),
@@ -139,13 +148,19 @@ def _resume(run: Run, resume: Resume, same_rate: bool) -> None:
             raise ValueError(
                 f"warm_start has {name} of shape {there.shape}, but must have {here.shape[1:2]}"
             )
-    state.params[0] = resume.params[:, np.newaxis]
+    params = resume.params
+    told = pack(model.weights, model.biases, model.batch_norm, block.layers, params.dtype)
+    if not any(np.array_equal(told, of_training) for of_training in (params, resume.best)):
+        params = told
+    state.params[0] = params[:, np.newaxis]
     state.moments[0] = resume.moments[:, np.newaxis]
     if state.best.shape[1]:
         known = len(resume.best) == state.best.shape[1]
         state.best[0] = (resume.best if known else resume.params)[:, np.newaxis]
-    for row in (BEST, WAITED, STALE):
-        state.watch[0, row] = resume.watch[row]
+    validated = not np.isnan(model.results["val_loss"])
+    if validated == (run.validation is not None):  # the watched loss is of the same kind
+        for row in (BEST, WAITED, STALE):
+            state.watch[0, row] = resume.watch[row]
     if same_rate:
         state.watch[0, ADAPTED] = resume.watch[ADAPTED]
     if state.watch[0, WAITED, 0] >= state.watch[0, PATIENCE, 0]:
@@ -179,8 +194,8 @@ def fit(
         How much each row counts, >= 0.
     warm_start : Model, optional
         A net that is trained on, for ``epochs`` more: with its settings where none are given, its
-        epoch counter, optimizer, schedule and patience. 50 epochs and 50 more give the bits of 100
-        (but a cosine schedule ends where the epochs of each training end).
+        weights, epoch counter, optimizer, schedule and patience. 50 epochs and 50 more give the
+        bits of 100 (but a cosine schedule ends where the epochs of each training end).
     trace : int or list of int, optional
         Numbers of epochs after which all rows are passed through the net, forward and back, for
         ``model.history.trace``: 0 is before the first.
@@ -232,7 +247,7 @@ def fit(
                 f"X and y make a net of widths = {widths}, but warm_start has {warm_start.widths}"
             )
         same_rate = resolved["learning_rate"] == warm_start.settings["learning_rate"]
-        _resume(run, resume, same_rate)
+        _resume(run, warm_start, resume, same_rate)
     traces = _train(run, resolved, traced)
     run.evaluate()
     model = Sweep(grid, run.target, run)[0]
