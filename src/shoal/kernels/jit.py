@@ -74,9 +74,11 @@ class _LauncherLibrary(JITCodeLibrary):
     its arguments need not be handed over."""
 
     def _optimize_final_module(self):
-        for function in _defined(self._final_module):
-            if function.name in _BODIES:
-                function.linkage = "internal"
+        bodies = [f for f in _defined(self._final_module) if f.name in _BODIES]
+        for number, function in enumerate(bodies):
+            function.linkage = "internal"
+            # the linker would take it for a body of the old name, which is called in another way
+            function.name = f"shoal_body_{number}"
         super()._optimize_final_module()
 
 
