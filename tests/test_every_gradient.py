@@ -7,8 +7,6 @@ from problems import OF_LOSS, copies, pairs, random_problem, random_targets
 import shoal
 from shoal import reference
 
-pytestmark = pytest.mark.kernels
-
 # A central difference errs by about h^2 |f'''| / 6 + eps |f| / h: 5e-11 for h = 6e-6.
 STEP, GRADIENT_TOLERANCE = 6e-6, 1e-8
 

@@ -479,8 +479,8 @@ def test_unknown_setting_suggests_the_nearest(name, near):
 
 
 def test_names_of_other_libraries_are_none_of_ours():
-    argument = "the argument sample_weight of fit and sweep"
-    assert set(_ELSEWHERE.values()) <= {*SETTINGS, argument}
+    names = [name for name in _ELSEWHERE.values() if not name.startswith("the argument ")]
+    assert set(names) <= set(SETTINGS)
     assert not set(_ELSEWHERE) & set(SETTINGS)
     assert all(name == name.lower() for name in _ELSEWHERE)
 

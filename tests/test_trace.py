@@ -8,8 +8,6 @@ import shoal
 from shoal import reference
 from shoal.engine import Run
 
-pytestmark = pytest.mark.kernels
-
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 NEAR = {"float32": 2e-5, "float64": 1e-12}
 

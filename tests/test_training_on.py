@@ -12,8 +12,6 @@ import shoal
 from shoal.engine import Run
 from shoal.model import _checksum
 
-pytestmark = pytest.mark.kernels
-
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 generator = np.random.default_rng(0)

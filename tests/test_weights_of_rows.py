@@ -7,8 +7,6 @@ from sklearn.metrics import accuracy_score, r2_score
 
 import shoal
 
-pytestmark = pytest.mark.kernels
-
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 generator = np.random.default_rng(0)
