@@ -396,7 +396,10 @@ def test_numbers_that_float32_rounds_out_of_their_range(caller, given, message):
 def test_sample_weights_that_float32_cannot_hold(caller, weight):
     rows, weights = X.astype(np.float32), np.full(10, weight)
     given = {"X": rows, "sample_weight": weights}
-    right = "must make row weights that dtype = float32 can hold, with a finite sum above 0"
+    right = (
+        "must make row weights that are 0 or at least 1.18e-38, with a sum that dtype = float32 "
+        "can hold"
+    )
     refused(caller, given, ValueError, f"sample_weight of y {right}")
     with pytest.raises(Launched):
         CALLERS[caller](X, NUMBERS, sample_weight=weights)

@@ -1,5 +1,6 @@
 """sweep() and Sweep: the table, the ranking, the models, against numpy and scikit-learn."""
 
+import pickle
 import resource
 import time
 import warnings
@@ -417,3 +418,10 @@ def test_a_hundred_thousand_nets_are_columns():
     models = [sweep[i] for i in range(0, 100_000, 100)]
     assert time.perf_counter() - begin < 2  # 0.02 s
     assert models[-1].settings["seed"] == 49_900
+
+
+def test_a_sweep_can_be_pickled():
+    sweep = shoal.sweep(X, TARGETS["number"], {"seed": range(3)}, hidden=3, epochs=2)
+    again = pickle.loads(pickle.dumps(sweep))
+    assert all(same(a, b) for a, b in zip(sweep, again, strict=True))
+    assert repr(again) == repr(sweep)

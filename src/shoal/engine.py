@@ -155,6 +155,16 @@ class Run:
         self._looks: tuple[int, ...] = ()
         self._look: Callable[[int], None] = _nothing
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: all but what belongs to threads and to this process."""
+        own = ("_stop", "_lock", "monitor", "_look")
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self.monitor, self._look = Monitor(), _nothing
+
     def targets(self, structure: Structure, rows: Rows) -> Floats:
         """The flat (n * O,) targets of these rows for nets of this structure."""
         key = (rows.name, structure.widths[-1], structure.loss, structure.output)
@@ -199,7 +209,7 @@ class Run:
                 nothing if other is None else self.targets(structure, other),
                 nothing if by is None or other is None else by.astype(self.dtype),
                 int(other is not None and by is not None),
-                self.variation(structure, scored, by).astype(self.dtype),
+                _rounded(self.variation(structure, scored, by), self.dtype),
             )
         return self._data[key]
 
@@ -283,16 +293,23 @@ class Run:
     def _then(self, piece: Piece) -> list[Piece]:
         """After a piece: the next ones of its block, once all of this phase are done."""
         trained = self.trained[piece.block]
-        trained.left -= 1
         if trained.left or self._stop.is_set():
             return []
-        with self._lock:
-            trained.done = trained.estimate - self._remaining(trained, piece.until)
         if piece.until in self._looks:
             self._look(piece.until)
-        if trained.block.may_shrink:
-            repack(self.plan, piece.block, trained.state)
         return [piece for _, piece in self._phase(piece.block, piece.until, _LAUNCH)]
+
+    def _end_phase(self, piece: Piece) -> None:
+        """After a piece, in its thread, as Ctrl-C must not strike while nets are moved."""
+        trained = self.trained[piece.block]
+        with self._lock:
+            trained.left -= 1
+            last = trained.left == 0 and not self._stop.is_set()
+        if last:
+            with self._lock:
+                trained.done = trained.estimate - self._remaining(trained, piece.until)
+            if trained.block.may_shrink:
+                repack(self.plan, piece.block, trained.state)
 
     def _run(
         self,
@@ -389,6 +406,7 @@ class Run:
             record = -(-(position // per_epoch) // block.structure.every)
             for records in (state.losses, state.learning_rates):  # told before validation
                 records[piece.first, record:, running] = np.nan
+        self._end_phase(piece)
 
     @staticmethod
     def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:
@@ -456,6 +474,12 @@ class Run:
             int(rows.weights is not None), params, trained.state.rates, work,
             trained.loss, trained.counts, first, last,
         )  # fmt: skip
+
+
+def _rounded(values: NDArray[np.float64], dtype: Any) -> Floats:
+    """Values in the dtype: infinite where it has no such numbers."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype)
 
 
 def _nothing(epoch: int) -> None:

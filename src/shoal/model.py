@@ -264,8 +264,9 @@ class Model:
         )
         weights = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
         if self.target.kind == "numbers":
-            errors = (outputs.astype(np.float64) - encoded) ** 2
-            residuals = (weights[:, np.newaxis] * errors).sum(axis=0)
+            with np.errstate(over="ignore", invalid="ignore"):
+                errors = (outputs.astype(np.float64) - encoded) ** 2
+                residuals = (weights[:, np.newaxis] * errors).sum(axis=0)
             about = variation(encoded, weights)
             return float(r_squared(residuals[np.newaxis, :, np.newaxis], about)[0, 0])
         hits = self.target.predict(outputs, output) == self.target.predict(encoded, output)

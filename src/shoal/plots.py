@@ -26,7 +26,9 @@ class _Share(NamedTuple):
     nets: NDArray[np.intp]
 
 
-def _axes(ax: Axes | None) -> Axes:
+def _axes(sweep: Sweep, ax: Axes | None) -> Axes:
+    if not isinstance(sweep, Sweep):
+        raise TypeError(f"sweep = {show(sweep)} must be a Sweep")
     if ax is not None:
         return ax
     try:
@@ -135,7 +137,7 @@ def plot_losses(
     """
     if what not in _CURVES:
         raise ValueError(f"what = {show(what)} must be one of {', '.join(_CURVES)}")
-    ax = _axes(ax)
+    ax = _axes(sweep, ax)
     from matplotlib.collections import LineCollection
 
     count = min(len(sweep), _MOST_LINES)
@@ -143,6 +145,9 @@ def plot_losses(
     models = {int(i): sweep[int(i)] for i in drawn}
     shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], drawn)]
     thin = float(np.clip(40 / count, 0.08, 0.6))
+    told = np.concatenate([getattr(model.history, what) for model in models.values()])
+    if what == "val_loss" and np.isnan(told).all():
+        raise ValueError("what = 'val_loss' needs a sweep with validation rows, but it had none")
     for share in shares:
         nets = [models[i] for i in share.nets.tolist() if i in models]
         lines = [
@@ -155,7 +160,7 @@ def plot_losses(
             median = _median(same, what)
             ax.plot(epochs + 1, median, color="white", linewidth=4, zorder=3)
             ax.plot(epochs + 1, median, color=share.colour, lw=2.2, zorder=4)
-    if what != "score":
+    if what != "score" and (told > 0).any():
         ax.set_yscale("log")
     ax.autoscale_view()
     ax.margins(x=0.01)
@@ -193,7 +198,7 @@ def plot_scores(sweep: Sweep, x: str, *, by: str | None = None, ax: Axes | None 
     >>> plot_scores(sweep, "hidden", by="learning_rate").get_xlabel()
     'hidden'
     """
-    ax = _axes(ax)
+    ax = _axes(sweep, ax)
     columns = _shares(sweep, "x", x)
     every = np.arange(len(sweep))
     shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], every)]

@@ -13,9 +13,10 @@ _WORTH = 0.9
 
 
 def repack(plan: Plan, number: int, state: State) -> None:
-    """Move the running nets of a block to its first groups, in their order.
+    """Move running nets of a block into the places of nets that are done, so that groups are full.
 
-    Only between launches. Nets that share a row order stay among themselves.
+    Only between launches, and not where Ctrl-C may strike. Nets that share a row order stay among
+    themselves.
     """
     block = plan.blocks[number]
     lanes = block.width.lanes
@@ -29,11 +30,13 @@ def repack(plan: Plan, number: int, state: State) -> None:
     if active == 0 or needed.sum() > _WORTH * active:
         return
     order = _order(running[:active], run)
-    for array in (*state, block.nets[:, np.newaxis], block.epochs[:, np.newaxis]):
-        part = array[:active] if array.ndim == 3 else array[:active, np.newaxis]
-        rows = part.shape[1]
-        flat = part.transpose(0, 2, 1).reshape(active * lanes, rows)[order]
-        part[...] = flat.reshape(active, lanes, rows).transpose(0, 2, 1)
+    to = np.flatnonzero(order != np.arange(len(order)))
+    (to_group, to_lane), (group, lane) = np.divmod(to, lanes), np.divmod(order[to], lanes)
+    for array in (*state, block.nets, block.epochs):
+        if array.ndim == 3:
+            array[to_group, :, to_lane] = array[group, :, lane]  # the right side is a copy
+        else:
+            array[to_group, to_lane] = array[group, lane]
     place = np.arange(block.groups * lanes)
     place[order] = np.arange(len(order))
     here = plan.block_of == number
@@ -41,12 +44,23 @@ def repack(plan: Plan, number: int, state: State) -> None:
 
 
 def _order(running: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The old place, group * L + lane, of each new one.
+    """The old place, group * L + lane, of each new one; most stay.
 
     running : (groups, L). run : (groups,), groups of equal numbers may exchange nets.
     """
     groups, lanes = running.shape
-    of_lane = np.repeat(run, lanes)
-    order = np.lexsort((~running.ravel(), of_lane))  # stable
-    filled = running.ravel()[order].reshape(groups, lanes).any(axis=1)
-    return order.reshape(groups, lanes)[np.argsort(~filled, kind="stable")].ravel()
+    order, alive = np.arange(groups * lanes), running.ravel()
+    for which in range(int(run.max()) + 1):
+        _fill(order, alive, np.flatnonzero(np.repeat(run == which, lanes)))
+    filled: NDArray[np.bool_] = np.any(alive[order].reshape(groups, lanes), axis=1)
+    of_groups = np.arange(groups)
+    _fill(of_groups, filled, np.arange(groups))
+    return order.reshape(groups, lanes)[of_groups].ravel()
+
+
+def _fill(order: NDArray[np.int64], alive: NDArray[np.bool_], places: NDArray[np.int64]) -> None:
+    """Exchange entries of ``order`` among places, so that what is alive stands in the first."""
+    front = int(alive[places].sum())
+    holes = places[:front][~alive[places[:front]]]
+    behind = places[front:][alive[places[front:]]]
+    order[holes], order[behind] = behind, holes

@@ -81,15 +81,16 @@ def _check_memory(grid: Grid, rows: int, inputs: int, outputs: int, dtype: np.dt
             check(3 * lanes * largest * sum(hidden), f"batch_size = {largest} with batch_norm")
 
 
-def _rounded(weights: NDArray[np.float64] | None, dtype: np.dtype[Any], told: str) -> None:
-    """Refuse row weights that the dtype rounds to infinity, or all to zero."""
+def _check_weights(weights: NDArray[np.float64] | None, dtype: np.dtype[Any], told: str) -> None:
+    """Refuse row weights whose sum, or its inverse, the dtype rounds to infinity."""
     if weights is not None:
+        smallest = np.finfo(dtype).smallest_normal
         with np.errstate(over="ignore"):
-            rounded = weights.astype(dtype)
-        if not (np.isfinite(rounded.sum()) and rounded.any()):
+            total = weights.astype(dtype).sum()
+        if not np.isfinite(total) or (weights[weights > 0] < smallest).any():
             raise ValueError(
-                f"{told} must make row weights that dtype = {dtype} can hold, with a finite sum "
-                "above 0"
+                f"{told} must make row weights that are 0 or at least {smallest:.3g}, with a sum "
+                f"that dtype = {dtype} can hold"
             )
 
 
@@ -145,7 +146,7 @@ def prepare(
                 run.targets(structure, part)
                 weighed = run.weights(structure, part)
                 by_class = "" if structure.class_weight is None else "class_weight and "
-                _rounded(weighed, dtype, f"{by_class}sample_weight of {part.name}")
+                _check_weights(weighed, dtype, f"{by_class}sample_weight of {part.name}")
         run.data(structure)
     return run
 
