@@ -66,7 +66,8 @@ class Trained:
     seconds: float = 0.0
     loss: Floats | None = None  # (groups, 1, L)
     counts: Floats | None = None  # (groups, counts + 1, L), of the score; the last is the weight
-    left: int = 0  # pieces of the phase under way
+    left: int = 0  # pieces of the phase that threads are not done with
+    awaited: int = 0  # pieces of the phase that the main thread has not seen the end of
     done: float = 0.0  # estimated seconds of what is trained
     estimate: float = 0.0  # of all of it
 
@@ -287,13 +288,14 @@ class Run:
             until = until if epoch + 2 * phase > until else epoch + phase
         until = min([until, *(look for look in self._looks if look > epoch)])
         pieces = cut(number, block, ends, epoch, until, target)
-        trained.left = len(pieces)
+        trained.left = trained.awaited = len(pieces)
         return pieces
 
     def _then(self, piece: Piece) -> list[Piece]:
         """After a piece: the next ones of its block, once all of this phase are done."""
         trained = self.trained[piece.block]
-        if trained.left or self._stop.is_set():
+        trained.awaited -= 1
+        if trained.awaited or self._stop.is_set():
             return []
         if piece.until in self._looks:
             self._look(piece.until)
