@@ -98,7 +98,7 @@ class _UseBodyLibrary(FunctionPass):
         FunctionPass.__init__(self)
 
     def run_pass(self, state):
-        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state["library"] = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         return False
 
 
@@ -125,7 +125,7 @@ class _UseLauncherLibrary(_UseBodyLibrary):
 
     def run_pass(self, state):
         super().run_pass(state)
-        state.library.enable_object_caching()
+        state["library"].enable_object_caching()
         return False
 
 
