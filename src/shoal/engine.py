@@ -20,8 +20,14 @@ from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
-from .kernels.vectors import LaneGroup
-from .memory import aligned, allocate, counts_of, forward_workspace, training_workspace
+from .memory import (
+    aligned,
+    allocate,
+    counts_of,
+    dense_workspace,
+    forward_workspace,
+    training_workspace,
+)
 from .plan import (
     Block,
     Piece,
@@ -310,7 +316,7 @@ class Run:
         if last:
             with self._lock:
                 trained.done = trained.estimate - self._remaining(trained, piece.until)
-            if trained.block.may_shrink:
+            if trained.block.may_shrink and not trained.block.width.dense:
                 repack(self.plan, piece.block, trained.state)
 
     def _run(
@@ -365,8 +371,9 @@ class Run:
         self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
     ) -> None:
         block = trained.block
-        cpu.train(
-            LaneGroup(self.dtype, block.width.lanes, block.width.tile),
+        launch = cpu.train_dense if block.width.dense else cpu.train
+        launch(
+            block.width.group(self.dtype),
             block.task,
             block.layers.table,
             block.ordering,
@@ -425,8 +432,11 @@ class Run:
             for trained in self.trained:
                 block = trained.block
                 structure, L = block.structure, block.width.lanes
-                tile = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize)
-                task = block.task._replace(rows=n, batch=n, tile=tile, stride=row_stride(tile))
+                tile, lanes = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize), 1
+                if block.width.dense:
+                    tile, lanes = min(n, layout.CHUNK), block.width.rows
+                stride = row_stride(-(-tile // lanes))
+                task = block.task._replace(rows=n, batch=n, tile=tile, stride=stride)
                 trained.loss = aligned((block.groups, 1, L), self.dtype)
                 trained.counts = aligned((block.groups, counts_of(task) + 1, L), self.dtype)
                 tasks.append(task)
@@ -466,12 +476,17 @@ class Run:
     ) -> None:
         block = trained.block
         L, structure = block.width.lanes, block.structure
-        positions = sum(structure.widths[1:]) * task.stride
-        sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
-        work = forward_workspace(positions, L, self.dtype, sums)
+        if block.width.dense:
+            work = dense_workspace(task, structure, block.width, 0, 0, self.dtype)
+            launch = cpu.evaluate_dense
+        else:
+            positions = sum(structure.widths[1:]) * task.stride
+            sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+            work = forward_workspace(positions, L, self.dtype, sums)
+            launch = cpu.evaluate
         weights = np.zeros(0) if rows.weights is None else rows.weights
-        cpu.evaluate(
-            LaneGroup(self.dtype, L, block.width.tile), task, block.layers.table,
+        launch(
+            block.width.group(self.dtype), task, block.layers.table,
             rows.X.ravel(), self.targets(structure, rows), weights.astype(self.dtype),
             int(rows.weights is not None), params, trained.state.rates, work,
             trained.loss, trained.counts, first, last,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from .kernels.layout import (
     Workspace,
 )
 from .kernels.sums import PARTIALS
-from .plan import SCHEDULE_CODES, Block, Layers
+from .plan import SCHEDULE_CODES, Block, LaneWidth, Layers, Structure
 from .settings import dropout_rates
 
 Floats = NDArray[Any]
@@ -46,6 +47,9 @@ def counts_of(task: Task) -> int:
 def training_workspace(block: Block, dtype: Any) -> Workspace:
     """Scratch arrays for training one group of a block."""
     task, structure, L = block.task, block.structure, block.width.lanes
+    numbers = block.layers.size + block.state_rows
+    if block.width.dense:
+        return dense_workspace(task, structure, block.width, task.parameters, numbers, dtype)
     units, widest = sum(structure.widths[1:]), max(structure.widths)
     P, stride = task.parameters, task.stride
     at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
@@ -64,7 +68,7 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
         total=lanes(P if task.batch > CHUNK else 0),
         sums=lanes(layout.SCORES + layout.SCORE_ROWS * counts_of(task)),
         partials=lanes(PARTIALS),
-        kept=lanes(block.layers.size + block.state_rows),
+        kept=lanes(numbers),
         marks=lanes(layout.MARK_ROWS),
         step=lanes(rows_of.STEP_ROWS),
         order=np.zeros((orders, task.rows), np.int32),
@@ -74,6 +78,60 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
         lane_inputs=lanes(task.inputs * stride if in_lanes else 0),
         lane_targets=lanes(task.outputs * stride if in_lanes else 0),
         lane_weights=lanes(stride if in_lanes else 0),
+        **_no_rows(dtype, L),
+    )
+
+
+def _no_rows(dtype: Any, L: int) -> dict[str, Floats]:
+    """The arrays that nets in lanes do without."""
+    names = ("input_rows", "value_rows", "delta_rows", "strip", "tail_sums")
+    return {name: aligned((0, L), dtype) for name in names}
+
+
+def dense_workspace(
+    task: Task, structure: Structure, width: LaneWidth, P: int, kept: int, dtype: Any
+) -> Workspace:
+    """Scratch arrays for one net whose rows are the lanes.
+
+    P : parameters, 0 where none are trained. kept : numbers that are kept for a net.
+    """
+    L, widths, stride = width.rows, structure.widths, task.stride
+    units, rows = sum(widths[1:]) + L, stride * L  # squares may reach behind the last unit
+    padded = [-(-count // L) * L for count in widths]
+
+    def lanes(numbers: int) -> Floats:
+        return aligned((numbers // L, L), dtype)
+
+    def one(numbers: int) -> Floats:
+        return aligned((numbers, 1), dtype)
+
+    sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+    strip = max(i * o for i, o in pairwise(padded)) if P else 0
+    normalised = structure.batch_norm and P > 0
+    return Workspace(
+        values=lanes(units * rows),
+        deltas=lanes(units * rows),
+        normalised=lanes(units * rows if normalised else 0),
+        deviations=one(units if normalised else 0),
+        gradient=one(P),
+        total=one(P if task.batch > CHUNK else 0),
+        sums=one(sums),
+        partials=one(PARTIALS),
+        kept=one(kept),
+        marks=one(layout.MARK_ROWS),
+        step=one(rows_of.STEP_ROWS),
+        order=np.zeros((int(structure.shuffle), task.rows), np.int32),
+        shared_inputs=aligned((0,), dtype),
+        shared_targets=aligned((0,), dtype),
+        shared_weights=aligned((0,), dtype),
+        lane_inputs=lanes(padded[0] * rows),
+        lane_targets=lanes(widths[-1] * rows),
+        lane_weights=lanes(rows),
+        input_rows=lanes(padded[0] * rows),
+        value_rows=lanes(max(padded[1:]) * rows if P else 0),
+        delta_rows=lanes(max(padded[1:]) * rows if P else 0),
+        strip=lanes(strip),
+        tail_sums=one(sums),
     )
 
 
@@ -107,6 +165,7 @@ def forward_workspace(
         lane_inputs=lanes(inputs),
         lane_targets=nothing,
         lane_weights=nothing,
+        **_no_rows(dtype, L),
     )
 
 

@@ -16,7 +16,9 @@ from .data import Target
 from .grid import Grid
 from .kernels import layers as codes
 from .kernels import layout, losses, optimizers, random, schedules
+from .kernels.jit import jit_is_on
 from .kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER, Task
+from .kernels.vectors import LaneGroup
 from .settings import check_rows, check_together, dropout_rates
 
 ACTIVATION_CODES = {
@@ -174,10 +176,20 @@ class Structure(NamedTuple):
 
 
 class LaneWidth(NamedTuple):
-    """How many nets stand side by side, and the register tile that goes with it."""
+    """What stands side by side, and the register tile that goes with it."""
 
-    lanes: int
+    lanes: int  # nets of a group
     tile: tuple[int, int]
+    rows: int = 0  # rows of one net, in the dense engine; 0: lanes are nets
+
+    @property
+    def dense(self) -> bool:
+        """Whether lanes are rows of one net."""
+        return self.rows > 0
+
+    def group(self, dtype: Any) -> LaneGroup:
+        """The lanes as kernels take them."""
+        return LaneGroup(dtype, self.rows or self.lanes, self.tile, self.rows or 1)
 
 
 def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
@@ -196,6 +208,17 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
     ============================  =====  ========  =======  =====
     """
     return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 4) if register_bytes == 64 else (2, 2))
+
+
+def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
+    """Lanes of the dense engine: 64 bytes of rows."""
+    tile = (4, 2) if register_bytes == 64 else (2, 2)
+    return LaneWidth(1, tile, 64 // np.dtype(dtype).itemsize if jit_is_on() else 1)
+
+
+def is_dense(structure: Structure, nets: int, rows: int, dtype: Any) -> bool:
+    """Whether nets of this structure are trained one by one."""
+    return nets == 1
 
 
 class Layers(NamedTuple):
@@ -421,14 +444,19 @@ def _arrange(
 
 def _task(
     structure: Structure, layers: Layers, score: int, rows: Sequence[int], weighted: bool,
-    lane_bytes: int,
+    width: LaneWidth, dtype: Any,
 ) -> Task:  # fmt: skip
     """Numbers for the kernels. rows : of the training, of the validation."""
-    units = sum(structure.widths[1:])
+    units, lane_bytes = sum(structure.widths[1:]), width.lanes * np.dtype(dtype).itemsize
     tile = structure.batch
     if not structure.batch_norm:  # which needs a whole batch at each layer
         tile = tile_rows(structure.batch, units, lane_bytes)
     validation_tile = min(rows[1], max(tile, tile_rows(_SMALLEST_TILE, units, lane_bytes)))
+    stride = row_stride(max(tile, validation_tile))
+    if width.dense:
+        tile = tile if structure.batch_norm else min(structure.batch, layout.CHUNK)
+        validation_tile = min(rows[1], layout.CHUNK)
+        stride = row_stride(-(-max(tile, validation_tile) // width.rows))
     return Task(
         rows=rows[0],
         inputs=structure.widths[0],
@@ -436,7 +464,7 @@ def _task(
         parameters=layers.parameters,
         batch=structure.batch,
         tile=tile,
-        stride=row_stride(max(tile, validation_tile)),
+        stride=stride,
         record_every=structure.every,
         validation_rows=rows[1],
         validation_tile=validation_tile,
@@ -488,8 +516,6 @@ def make_plan(
     first_epoch : int
         Epochs that the nets are trained for already; theirs come on top.
     """
-    width = lane_width(dtype, register_bytes)
-    lane_bytes = width.lanes * np.dtype(dtype).itemsize
     every = grid.candidates["record_every"][0]
     cases = {**_STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
     first, group = grid.coarser(cases).groups(cases)
@@ -504,7 +530,11 @@ def make_plan(
     for structure, k in distinct.items():
         nets = by_structure[ends[k - 1] if k else 0 : ends[k]]
         layers = positions(structure)
-        task = _task(structure, layers, score_code(target, structure), rows, weighted, lane_bytes)
+        width = lane_width(dtype, register_bytes)
+        if is_dense(structure, len(nets), rows[0], dtype):
+            width = row_width(dtype, register_bytes)
+        score = score_code(target, structure)
+        task = _task(structure, layers, score, rows, weighted, width, dtype)
         for ordering, members in _arrange(
             nets, orders[nets], epochs[nets], structure.shuffle, width.lanes
         ):

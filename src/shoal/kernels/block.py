@@ -1,4 +1,8 @@
-"""One group of nets: epochs, batches, tiles of rows, stopping. Written once for every engine.
+"""One group of nets: epochs, batches, tiles of rows, stopping. Written once for both engines.
+
+An engine is ``engine``, the lanes that a tile is computed in, and two functions, ``train_rows`` and
+``validate_rows``: those of `nets`, where the lanes are the group's nets, or of `dense`, where they
+are rows of the group's one net. What stands for a whole net is computed in ``lane``.
 
 A group is L nets of one shape side by side. Training is a sequence of *tiles*: rows of a batch
 that go forward and back together. A batch is cut into tiles of ``task.tile`` rows, an epoch into
@@ -10,28 +14,23 @@ changes no bit: all state is in arrays.
 from .jit import body, outlined_body
 from .lanes import any_lane, fetch, lane_range, like, load, select, splat, store
 from .layout import (
-    BATCH_WEIGHT,
-    CHUNK,
     EPOCH_WEIGHT,
     IN_PLACE,
     LIMIT,
     LOSS,
     LOSSES,
     MINE,
-    OWN_ORDER,
-    ROW_WEIGHTS,
     SCORE_ROWS,
     SCORES,
-    SHARED_ORDER,
     VALUES,
     WATCHED,
 )
 from .losses import RESIDUALS, output_values
 from .optimizers import LOSS_PARAMETER, RATE, begin_step
-from .random import drop, shuffle_group
-from .rows import copy_shared, gather_inputs, gather_own, spread_shared
+from .random import shuffle_group
+from .rows import gather_inputs
 from .schedules import set_rates
-from .step import finish_batch, forward, measure, train_tile
+from .step import finish_weights, forward
 from .sums import PARTIALS, combine
 from .watching import finite, is_recorded, keep, next_limit, record_of, restore, settle
 
@@ -56,34 +55,6 @@ def tiles_of_epoch(task):
         return training_tiles(task)
     validation = (task.validation_rows + task.validation_tile - 1) // task.validation_tile
     return training_tiles(task) + validation
-
-
-@body
-def _add_weights(lane, w, w0, row, rows, sums):
-    """Add the row weights of a tile to the batch's partial sums."""
-    for s in range(rows):
-        k = ROW_WEIGHTS + (row + s) % PARTIALS
-        store(lane, sums, k, load(lane, sums, k) + fetch(lane, w, w0 + s))
-
-
-@body
-def _finish_weights(lane, sums):
-    """Sum of a batch's row weights, added to the epoch's."""
-    total = combine(lane, sums, ROW_WEIGHTS)
-    store(lane, sums, BATCH_WEIGHT, total)
-    store(lane, sums, EPOCH_WEIGHT, load(lane, sums, EPOCH_WEIGHT) + total)
-
-
-@body
-def _scale(lane, task, batch_rows, sums):
-    """What the reduction multiplies a batch's gradient by."""
-    zero, one = splat(lane, 0.0), splat(lane, 1.0)
-    if not task.mean:
-        return one
-    if task.weighted:
-        total = load(lane, sums, BATCH_WEIGHT)
-        return select(total > zero, one / total, zero)
-    return one / like(zero, batch_rows)
 
 
 @body
@@ -173,43 +144,24 @@ def _finish_training(lane, task, data, state, work, epoch, recorded, scored):
     _forget(lane, task, work.sums)
 
 
-@outlined_body
-def _validation_tile(lane, task, layers, X, y, w, weighted, params, parameter, first, rows, work):
-    """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
-    v = layers[len(layers) - 1][VALUES] * task.stride
-    x0, y0 = first * task.inputs, first * task.outputs
-    forward(lane, task, layers, X, x0, 1, task.inputs, params, work, rows)
-    measure(
-        lane, task, weighted, True, True, work.values, v, rows, first,
-        y, y0, 1, task.outputs, w, first, parameter, work.sums,
-    )  # fmt: skip
-    output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, rows)
-    measure(
-        lane, task, weighted, True, False, work.values, v, rows, first,
-        y, y0, 1, task.outputs, w, first, parameter, work.sums,
-    )  # fmt: skip
-    if weighted:
-        _add_weights(lane, w, first, first, rows, work.sums)
-
-
 @body
 def _finish_validation(lane, task, rows, weighted, sums):
     """(loss, weight) of the rows that were validated as one batch."""
     _finish_measure(lane, task, True, sums)
     weight = like(load(lane, sums, LOSS), rows)
     if weighted:
-        _finish_weights(lane, sums)
+        finish_weights(lane, sums)
         weight = load(lane, sums, EPOCH_WEIGHT)
     return load(lane, sums, LOSS) / weight, weight
 
 
 @body
-def _validate(lane, task, layers, data, state, work, epoch, first, recorded):
+def _validate(lane, engine, validate_rows, task, layers, data, state, work, epoch, first, recorded):
     """A tile of validation rows after an epoch; behind the last their loss and score."""
     one = splat(lane, 1.0)
     rows = min(task.validation_tile, task.validation_rows - first)
-    _validation_tile(
-        lane, task, layers, data.validation_X, data.validation_y, data.validation_weights,
+    validate_rows(
+        engine, task, layers, data.validation_X, data.validation_y, data.validation_weights,
         data.validation_weighted, state.params, load(lane, state.rates, LOSS_PARAMETER),
         first, rows, work,
     )  # fmt: skip
@@ -235,7 +187,9 @@ def _begin_epoch(lane, task, ordering, state, work, epoch):
 
 
 @body
-def run_tiles(lane, task, layers, ordering, data, state, work, start, stop):
+def run_tiles(
+    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
+):
     """Train through tiles ``start`` to ``stop``. layers : (layers, COLUMNS)."""
     per_epoch, per_batch, trained = (
         tiles_of_epoch(task),
@@ -245,10 +199,8 @@ def run_tiles(lane, task, layers, ordering, data, state, work, start, stop):
     epoch, tile = start // per_epoch, start % per_epoch
     batch_start = tile // per_batch * task.batch
     row = tile % per_batch * task.tile
-    at_once = per_batch == 1 and task.batch <= CHUNK and not task.clips_norm
     limit = next_limit(lane, state.progress, epoch)
     recorded = is_recorded(task, epoch) or epoch + 1 == limit
-    own = ordering == OWN_ORDER or task.drops_inputs
     scored = task.validation_rows == 0
     if ordering != IN_PLACE and 0 < tile < trained:
         shuffle_group(lane, work.order, state.order_seeds, epoch, state.params)
@@ -265,49 +217,12 @@ def run_tiles(lane, task, layers, ordering, data, state, work, start, stop):
                     lane, task.optimizer, state.rates, state.moments, task.parameters, work.step
                 )
             last = row + rows == batch_rows
-            if own:
-                if ordering == OWN_ORDER:
-                    gather_own(lane, task, data, work.order, first, rows, work)
-                else:
-                    spread_shared(lane, task, data, ordering, work.order, first, rows, work)
-                if task.drops_inputs:
-                    drop(
-                        lane, state.dropout, 0, state.seeds, epoch, first, False, work.lane_inputs,
-                        work.lane_inputs, 0, task.stride, task.inputs, rows,
-                    )  # fmt: skip
-                if task.weighted:
-                    _add_weights(lane, work.lane_weights, 0, row, rows, work.sums)
-                    if last:
-                        _finish_weights(lane, work.sums)
-                scale = _scale(lane, task, batch_rows, work.sums)
-                train_tile(
-                    lane, task, layers, work.lane_inputs, 0, task.stride, 1,
-                    work.lane_targets, 0, task.stride, 1, work.lane_weights, 0,
-                    state, work, epoch, first, row, rows, batch_rows,
-                    measured, scored and recorded, at_once, scale,
-                )  # fmt: skip
-            else:
-                x_rows, y_rows, w_rows = data.X, data.y, data.weights
-                x0, y0, w0 = first * task.inputs, first * task.outputs, first
-                if ordering == SHARED_ORDER:
-                    copy_shared(task, data, work.order, first, rows, work)
-                    x_rows, y_rows = work.shared_inputs, work.shared_targets
-                    w_rows, x0, y0, w0 = work.shared_weights, 0, 0, 0
-                if task.weighted:
-                    _add_weights(lane, w_rows, w0, row, rows, work.sums)
-                    if last:
-                        _finish_weights(lane, work.sums)
-                scale = _scale(lane, task, batch_rows, work.sums)
-                train_tile(
-                    lane, task, layers, x_rows, x0, 1, task.inputs,
-                    y_rows, y0, 1, task.outputs, w_rows, w0,
-                    state, work, epoch, first, row, rows, batch_rows,
-                    measured, scored and recorded, at_once, scale,
-                )  # fmt: skip
+            train_rows(
+                engine, task, layers, ordering, data, state, work, epoch, first, row, rows,
+                batch_rows, measured, scored and recorded,
+            )  # fmt: skip
             row += rows
             if last:
-                if not at_once:
-                    finish_batch(lane, task, layers, state, work, batch_rows, scale)
                 if measured:
                     _finish_measure(lane, task, scored and recorded, work.sums)
                 row = 0
@@ -316,7 +231,10 @@ def run_tiles(lane, task, layers, ordering, data, state, work, start, stop):
                     _finish_training(lane, task, data, state, work, epoch, recorded, scored)
         elif measured:
             first = (tile - trained) * task.validation_tile
-            _validate(lane, task, layers, data, state, work, epoch, first, recorded)
+            _validate(
+                lane, engine, validate_rows, task, layers, data, state, work, epoch, first,
+                recorded,
+            )  # fmt: skip
         tile += 1
         if tile == per_epoch:
             tile, batch_start = 0, 0
@@ -325,7 +243,9 @@ def run_tiles(lane, task, layers, ordering, data, state, work, start, stop):
 
 
 @body
-def _run_epochs(lane, task, layers, ordering, data, state, work, start, stop):
+def _run_epochs(
+    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
+):
     """Tiles up to the end of an epoch, with the look at what has become of the nets.
 
     A net has diverged when a parameter is not finite at the end of an epoch. The look comes at the
@@ -334,7 +254,10 @@ def _run_epochs(lane, task, layers, ordering, data, state, work, start, stop):
     """
     one = splat(lane, 1.0)
     per_epoch = tiles_of_epoch(task)
-    run_tiles(lane, task, layers, ordering, data, state, work, start, stop)
+    run_tiles(
+        lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start,
+        stop,
+    )  # fmt: skip
     if stop % per_epoch == 0:
         first, end = start // per_epoch, stop // per_epoch
         running = load(lane, state.alive, 0) == one
@@ -344,8 +267,8 @@ def _run_epochs(lane, task, layers, ordering, data, state, work, start, stop):
             for epoch in range(first, end):
                 keep(lane, state, work, True)
                 run_tiles(
-                    lane, task, layers, ordering, data, state, work,
-                    epoch * per_epoch, (epoch + 1) * per_epoch,
+                    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state,
+                    work, epoch * per_epoch, (epoch + 1) * per_epoch,
                 )  # fmt: skip
                 settle(lane, task, state, work, epoch + 1)
         else:
@@ -353,7 +276,9 @@ def _run_epochs(lane, task, layers, ordering, data, state, work, start, stop):
 
 
 @body
-def train_group(lane, task, layers, ordering, data, state, work, start, stop):
+def train_group(
+    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
+):
     """Train a group through tiles ``start`` to ``stop``: whole epochs, or a part of one.
 
     It looks at the nets where one of them is done, where they are watched after every epoch, and
@@ -372,7 +297,10 @@ def train_group(lane, task, layers, ordering, data, state, work, start, stop):
                 end = min(stop, limit * per_epoch)
         if position % per_epoch == 0:
             keep(lane, state, work, position > start)
-        _run_epochs(lane, task, layers, ordering, data, state, work, position, end)
+        _run_epochs(
+            lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work,
+            position, end,
+        )  # fmt: skip
         position = end
     # of a group that was done before, ``work`` has not been told what to keep
     trained = position > start and position % per_epoch == 0
@@ -382,7 +310,20 @@ def train_group(lane, task, layers, ordering, data, state, work, start, stop):
 
 @body
 def evaluate_group(
-    lane, task, layers, X, y, weights, weighted, params, rates, work, losses, scores
+    lane,
+    engine,
+    validate_rows,
+    task,
+    layers,
+    X,
+    y,
+    weights,
+    weighted,
+    params,
+    rates,
+    work,
+    losses,
+    scores,
 ):
     """Loss and score of a group over shared rows, in tiles.
 
@@ -393,8 +334,8 @@ def evaluate_group(
     first = 0
     while first < task.rows:
         rows = min(task.tile, task.rows - first)
-        _validation_tile(
-            lane, task, layers, X, y, weights, weighted, params, parameter, first, rows, work
+        validate_rows(
+            engine, task, layers, X, y, weights, weighted, params, parameter, first, rows, work
         )
         first += rows
     loss, weight = _finish_validation(lane, task, task.rows, weighted, work.sums)

@@ -5,11 +5,36 @@ of its own. (numba's parallel loops would need a threading layer, of which one a
 when entered twice and another kills a forked child.)
 """
 
+from . import dense
+from . import nets as of_nets
 from .block import evaluate_group, predict_rows, train_group
 from .environment import IEEE, exchange_control
-from .jit import launcher
+from .jit import body, launcher
+from .lanes import net_of
 from .layout import INPUTS, UNITS, WEIGHTS, State
 from .random import initial_weights
+
+
+@body
+def _state(nets, g):
+    """State of one group of a block."""
+    return State(
+        nets.params[g],
+        nets.moments[g],
+        nets.best[g],
+        nets.rates[g],
+        nets.dropout[g],
+        nets.schedule[g],
+        nets.watch[g],
+        nets.seeds[g],
+        nets.order_seeds[g],
+        nets.alive[g],
+        nets.progress[g],
+        nets.losses[g],
+        nets.scores[g],
+        nets.val_losses[g],
+        nets.learning_rates[g],
+    )
 
 
 @launcher
@@ -20,24 +45,22 @@ def train(lane, task, layers, ordering, data, nets, work, first, last, start, st
     """
     before = exchange_control(IEEE)
     for g in range(first, last):
-        state = State(
-            nets.params[g],
-            nets.moments[g],
-            nets.best[g],
-            nets.rates[g],
-            nets.dropout[g],
-            nets.schedule[g],
-            nets.watch[g],
-            nets.seeds[g],
-            nets.order_seeds[g],
-            nets.alive[g],
-            nets.progress[g],
-            nets.losses[g],
-            nets.scores[g],
-            nets.val_losses[g],
-            nets.learning_rates[g],
-        )
-        train_group(lane, task, layers, ordering, data, state, work, start, stop)
+        train_group(
+            lane, lane, of_nets.train_rows, of_nets.validate_rows, task, layers, ordering, data,
+            _state(nets, g), work, start, stop,
+        )  # fmt: skip
+    exchange_control(before)
+
+
+@launcher
+def train_dense(lane, task, layers, ordering, data, nets, work, first, last, start, stop):
+    """`train` of groups of one net, whose rows are the lanes."""
+    before = exchange_control(IEEE)
+    for g in range(first, last):
+        train_group(
+            net_of(lane), lane, dense.train_rows, dense.validate_rows, task, layers, ordering, data,
+            _state(nets, g), work, start, stop,
+        )  # fmt: skip
     exchange_control(before)
 
 
@@ -53,8 +76,22 @@ def evaluate(
     before = exchange_control(IEEE)
     for g in range(first, last):
         evaluate_group(
-            lane, task, layers, X, y, weights, weighted, params[g], rates[g], work, losses[g],
-            scores[g],
+            lane, lane, of_nets.validate_rows, task, layers, X, y, weights, weighted, params[g],
+            rates[g], work, losses[g], scores[g],
+        )  # fmt: skip
+    exchange_control(before)
+
+
+@launcher
+def evaluate_dense(
+    lane, task, layers, X, y, weights, weighted, params, rates, work, losses, scores, first, last
+):
+    """`evaluate` of groups of one net, whose rows are the lanes."""
+    before = exchange_control(IEEE)
+    for g in range(first, last):
+        evaluate_group(
+            net_of(lane), lane, dense.validate_rows, task, layers, X, y, weights, weighted,
+            params[g], rates[g], work, losses[g], scores[g],
         )  # fmt: skip
     exchange_control(before)
 

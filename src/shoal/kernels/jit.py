@@ -302,7 +302,8 @@ class _KernelCache(FunctionCache):
 def launcher(function):
     """Compile an entry point: releases the GIL, kept on disk.
 
-    In plain Python a lane is an integer, and the launcher runs once for each lane of its group.
+    In plain Python a lane is an integer, and the launcher runs once for each lane of its group;
+    rows are not put into lanes.
     """
     if jit_is_on():
         dispatcher = njit(nogil=True, pipeline_class=_LauncherCompiler, **_OPTIONS)(function)

@@ -1,6 +1,6 @@
 """The vocabulary of the kernels: one source line with one meaning on SIMD, one thread and Python.
 
-A *lane* is one net (or, in prediction, one row). A kernel names its lane and is written once::
+A *lane* is one net, or one row of one net. A kernel names its lane and is written once::
 
     total = fma(load(lane, weights, p), load(lane, values, q), total)
 
@@ -45,23 +45,33 @@ _I32 = ir.IntType(32)
 # ---------------------------------------------------------------- emission
 
 
-def emit_splat(builder, typ, scalar):
-    if not isinstance(typ, Vec):
-        return scalar
-    undefined = ir.Constant(llvm_type(typ), ir.Undefined)
+def emit_spread(builder, scalar, n):
+    """A vector that holds a scalar n times."""
+    undefined = ir.Constant(ir.VectorType(scalar.type, n), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-    zeros = ir.Constant(ir.VectorType(_I32, typ.n), [0] * typ.n)
+    zeros = ir.Constant(ir.VectorType(_I32, n), [0] * n)
     return builder.shuffle_vector(first, undefined, zeros)
+
+
+def emit_splat(builder, typ, scalar):
+    return emit_spread(builder, scalar, typ.n) if isinstance(typ, Vec) else scalar
 
 
 def _value_type(lane, array):
     """Type of a value of this lane read from this array."""
-    return Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else array.dtype
+    return lane.value if isinstance(lane, LaneGroupType) else array.dtype
 
 
 def _raise_unless(context, builder, condition, message):
     with cgutils.if_unlikely(builder, builder.not_(condition)):
         context.call_conv.return_user_exc(builder, IndexError, (message,))
+
+
+def lane_number(context, builder, lane, value):
+    """Number of a lane whose values are single numbers."""
+    if isinstance(lane, LaneGroupType):
+        return ir.Constant(context.get_value_type(types.intp), 0)
+    return context.cast(builder, value, lane, types.intp)
 
 
 class _Place:
@@ -74,7 +84,7 @@ class _Place:
         made = context.make_array(array)(context, builder, array_value)
         self.data, self.shape = made.data, cgutils.unpack_tuple(builder, made.shape)
         if not self.vector and array.ndim == 2:
-            self.lane_index = context.cast(builder, lane_value, lane, types.intp)
+            self.lane_index = lane_number(context, builder, lane, lane_value)
 
     def _check(self, position):
         inside = self.builder.icmp_unsigned("<", position, self.shape[0])
@@ -115,6 +125,31 @@ class _Place:
     def store(self, position, value):
         align = element_of(self.type).bitwidth // 8
         self.builder.store(value, self._address(position), align=align)
+
+    def store_across(self, position, count, value):
+        """Set consecutive elements of a shared array to the first ``count`` lanes."""
+        builder = self.builder
+        if not self.vector:
+            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
+                self.store(position, value)
+            return
+        n = self.lane.n
+        lanes = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
+        limit = emit_spread(builder, builder.trunc(count, _I32), n)
+        mask = builder.icmp_signed("<", lanes, limit)
+        if CHECKED:
+            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
+                most = ir.Constant(count.type, n)
+                taken = builder.select(builder.icmp_signed("<", count, most), count, most)
+                last = builder.sub(builder.add(position, taken), ir.Constant(count.type, 1))
+                self._check(last)
+        pointer = builder.gep(self.data, [position])
+        pointer = builder.bitcast(pointer, value.type.as_pointer())
+        name = f"llvm.masked.store.{suffix(self.type)}.p0"
+        function = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, _I32, mask.type])
+        callee = cgutils.get_or_insert_function(builder.module, function, name)
+        align = ir.Constant(_I32, element_of(self.type).bitwidth // 8)
+        builder.call(callee, [value, pointer, align, mask])
 
     def steps(self, position, stride, extent):
         """The positions p, p + stride, ...: as many as ``extent`` has."""
@@ -188,12 +223,12 @@ load = fetch  # by convention of an array that has lanes
 
 
 def _python_store(lane, a, p, v):
-    a[p, lane] = v
+    a[(p, lane) if a.ndim == 2 else p] = v
 
 
 @word(_python_store)
 def store(tc, lane, a, p, v):
-    """Set element p of this lane. ``a`` is (positions, L)."""
+    """Set element p of this lane. ``a`` is (positions, L), or (positions,) of one lane."""
 
     def codegen(context, builder, sig, args):
         _Place(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
@@ -320,7 +355,7 @@ def like(tc, x, value):
 @word(lambda lane, x: x)
 def splat(tc, lane, x):
     """The scalar x in every lane."""
-    typ = Vec(lane.element, lane.n) if isinstance(lane, LaneGroupType) else x
+    typ = lane.value if isinstance(lane, LaneGroupType) else x
 
     def codegen(context, builder, sig, args):
         return emit_splat(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
@@ -503,7 +538,7 @@ def fetch_rows(tc, lane, source, width, rows, column, i):
         for q in range(n):
             lane_index = ir.Constant(columns.type, q)
             if not place.vector:
-                lane_index = context.cast(builder, args[0], lane, _p)
+                lane_index = lane_number(context, builder, lane, args[0])
             entry = builder.add(builder.mul(lane_index, columns), args[4])
             row = context.cast(
                 builder, builder.load(builder.gep(made.data, [entry])), rows.dtype, _p
@@ -512,6 +547,118 @@ def fetch_rows(tc, lane, source, width, rows, column, i):
         return cgutils.pack_array(builder, _transpose(builder, values), llvm_type(place_type))
 
     return typ(lane, source, _p, rows, _p, _p), codegen
+
+
+def _view(context, builder, array, value, typ, shape):
+    """The memory of an array as an array of another shape."""
+    made = context.make_array(array)(context, builder, value)
+    view = context.make_array(typ)(context, builder)
+    strides, size = [], ir.Constant(shape[0].type, typ.dtype.bitwidth // 8)
+    for extent in reversed(shape):
+        strides.insert(0, size)
+        size = builder.mul(size, extent)
+    view.data, view.meminfo, view.parent = made.data, made.meminfo, made.parent
+    view.itemsize, view.nitems = made.itemsize, made.nitems
+    view.shape = cgutils.pack_array(builder, shape)
+    view.strides = cgutils.pack_array(builder, strides)
+    return view._getvalue()
+
+
+@word(lambda a: a.reshape(-1))
+def flat(tc, a):
+    """The array, element by element: shared, (positions * L,)."""
+    typ = types.Array(a.dtype, 1, "C")
+
+    def codegen(context, builder, sig, args):
+        count = context.make_array(a)(context, builder, args[0]).nitems
+        return _view(context, builder, a, args[0], typ, [count])
+
+    return typ(a), codegen
+
+
+@word(lambda lane, a: a.reshape(-1, 1))
+def in_lanes(tc, lane, a):
+    """The elements of an array, (positions, L): as many as there are lanes side by side."""
+    typ = types.Array(a.dtype, 2, "C")
+    n = lane.n if isinstance(lane, LaneGroupType) else 1
+
+    def codegen(context, builder, sig, args):
+        count = context.make_array(a)(context, builder, args[1]).nitems
+        lanes = ir.Constant(count.type, n)
+        return _view(context, builder, a, args[1], typ, [builder.sdiv(count, lanes), lanes])
+
+    return typ(lane, a), codegen
+
+
+@word(lambda lane: 1)
+def rows_of(tc, lane):
+    """How many rows stand side by side in a value: L where lanes are rows, else 1."""
+    count = lane.rows if isinstance(lane, LaneGroupType) else 1
+    return _p(lane), lambda context, builder, sig, args: context.get_constant(_p, count)
+
+
+@word(lambda lane: 0)
+def net_of(tc, lane):
+    """The lane of what stands for a whole net, where lanes are rows: a group of one."""
+    one = LaneGroupType(lane.element, 1, (1, 1), 1) if isinstance(lane, LaneGroupType) else lane
+    return one(lane), lambda context, builder, sig, args: context.get_dummy_value()
+
+
+@word(lambda lane, a, p: a[p])
+def fetch_across(tc, lane, a, p):
+    """The elements from p on of a shared array, one a lane."""
+
+    def codegen(context, builder, sig, args):
+        return _Place(context, builder, lane, args[0], a, args[1]).load_across(args[2])
+
+    return _value_type(lane, a)(lane, a, _p), codegen
+
+
+@word(lambda lane, a, p, step: (a[p],))
+def fetch_square(tc, lane, a, p, step):
+    """L values of the elements p, p + step, ...; then p + 1, p + step + 1, ...; and so on.
+
+    ``a`` is shared: values that stand along it are turned to stand across it.
+    """
+    place_type = _value_type(lane, a)
+    n = lane.n if isinstance(lane, LaneGroupType) else 1
+    typ = types.UniTuple(place_type, n)
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], a, args[1])
+        values = [place.load_across(q) for q in place.steps(args[2], args[3], range(n))]
+        return cgutils.pack_array(builder, _transpose(builder, values), llvm_type(place_type))
+
+    return typ(lane, a, _p, _p), codegen
+
+
+def _python_store_tile_across(lane, a, p, step, first_count, count, first, second, tile):
+    for k in range(min(len(first), first_count)):
+        for m in range(min(len(second), count)):
+            a[p + k * step + m] = tile[k * len(second) + m]
+
+
+@word(_python_store_tile_across)
+def store_tile_across(tc, lane, a, p, step, first_count, count, first, second, tile):
+    """Set elements of a shared array: the row k of a tile stands along ``a`` from p + k step on.
+
+    Of its rows the first ``first_count`` are stored, of each as many lanes as ``count`` says.
+    """
+
+    def codegen(context, builder, sig, args):
+        place = _Place(context, builder, lane, args[0], a, args[1])
+        first_count, count = args[4:6]
+        values = iter(cgutils.unpack_tuple(builder, args[8]))
+        lanes = ir.Constant(count.type, lane.n if place.vector else 1)
+        for k, row in enumerate(place.steps(args[2], args[3], first)):
+            wanted = builder.icmp_signed("<", ir.Constant(count.type, k), first_count)
+            left = builder.select(wanted, count, ir.Constant(count.type, 0))
+            for position in place.steps(row, lanes, second):
+                place.store_across(position, left, next(values))
+                left = builder.sub(left, lanes)
+        return context.get_dummy_value()
+
+    return types.void(lane, a, _p, _p, _p, _p, first, second, tile), codegen
 
 
 def lane_range(lane, a):

@@ -36,12 +36,12 @@ KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, SCHEDULE_ROWS = r
 # rows of `sums`: partial sums of a batch, and the epoch's sum, of losses, of row weights and (from
 # SCORES on, one after the other) of what the score counts
 LOSSES = 0
-LOSS = LOSSES + PARTIALS
-ROW_WEIGHTS = LOSS + 1
-EPOCH_WEIGHT = ROW_WEIGHTS + PARTIALS
+ROW_WEIGHTS = LOSSES + PARTIALS
+LOSS = ROW_WEIGHTS + PARTIALS
+EPOCH_WEIGHT = LOSS + 1
 BATCH_WEIGHT = EPOCH_WEIGHT + 1
-SCORES = BATCH_WEIGHT + 1
-SCORE_ROWS = PARTIALS + 1
+SCORES = LOSS + PARTIALS  # partial sums begin at multiples of 16, so that rows may stand in lanes
+SCORE_ROWS = 2 * PARTIALS
 
 
 class Task(NamedTuple):
@@ -107,6 +107,12 @@ class Workspace(NamedTuple):
     lane_inputs: Any  # (I * stride, L)
     lane_targets: Any  # (O * stride, L)
     lane_weights: Any  # (stride, L)
+    # where lanes are rows, these row by row, each padded to whole values; else empty
+    input_rows: Any  # (tile * padded I / L, L)
+    value_rows: Any  # (tile * padded units / L, L), of one layer at a time
+    delta_rows: Any  # likewise
+    strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
+    tail_sums: Any  # like sums
 
 
 class State(NamedTuple):

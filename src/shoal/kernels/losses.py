@@ -2,14 +2,27 @@
 
 Sums within a row ascend over the outputs, from +0. A layer's outputs of a tile stand unit-major:
 output o of row s is ``v + o * stride + s``. Targets and row weights are shared and row-major, or
-gathered into lanes: ``unit_step`` and ``row_step`` say which; a row's weight is ``w0 + s``.
+gathered into lanes: ``unit_step`` and ``row_step`` say which; a row's weight is ``w0 + s``. Where
+lanes are rows, "row" means as many rows as there are lanes.
 """
 
 from .elementary import exp, log, log1p_unit, sign
 from .jit import body, outlined_body
-from .lanes import absolute, by_dtype, clamp, fetch, fma, like, load, maximum, select, splat, store
+from .lanes import (
+    absolute,
+    by_dtype,
+    clamp,
+    fetch,
+    fma,
+    like,
+    load,
+    maximum,
+    select,
+    splat,
+    store,
+)
 from .layers import SOFTMAX, activate
-from .sums import PARTIALS, add_partial
+from .sums import add_partial, partials_of
 
 SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, CROSS_ENTROPY, POISSON = range(6)
 # What a score counts: right largest outputs, outputs on the right side of 1/2, squared residuals.
@@ -190,7 +203,7 @@ def add_logit_losses(
                 rest = log1p_unit(exp(-absolute(z)))
                 wrong = fma(-fetch(lane, y, t + o * unit_step), z, maximum(z, zero))
                 total = total + (wrong + rest)
-        _add_row(lane, sums, (row + s) % PARTIALS, total, weighted, w, w0 + s)
+        _add_row(lane, sums, (row + s) % partials_of(lane), total, weighted, w, w0 + s)
 
 
 @outlined_body
@@ -219,7 +232,7 @@ def add_value_losses(
                 short = -error
                 slope = select(short > zero, parameter, parameter - one)
                 total = fma(slope, short, total)
-        _add_row(lane, sums, (row + s) % PARTIALS, total, weighted, w, w0 + s)
+        _add_row(lane, sums, (row + s) % partials_of(lane), total, weighted, w, w0 + s)
 
 
 @outlined_body
@@ -236,7 +249,7 @@ def add_scores(
     half = like(zero, 0.5)
     for s in range(rows):
         p, t = v + s, y0 + s * row_step
-        k = start + (row + s) % PARTIALS
+        k = start + (row + s) % partials_of(lane)
         if score == RESIDUALS:
             for o in range(outputs):
                 error = load(lane, values, p + o * stride) - fetch(lane, y, t + o * unit_step)

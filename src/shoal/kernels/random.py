@@ -12,7 +12,19 @@ from numba.core import cgutils
 
 from .elementary import circle, log
 from .jit import body, outlined_body
-from .lanes import emit_splat, lane_range, load, select, splat, square_root, store, word
+from .lanes import (
+    emit_splat,
+    emit_spread,
+    lane_number,
+    lane_range,
+    load,
+    rows_of,
+    select,
+    splat,
+    square_root,
+    store,
+    word,
+)
 from .vectors import LaneGroupType, Vec, llvm_type
 
 INITIAL_WEIGHTS, ROW_ORDER, DROPOUT = range(3)  # streams
@@ -79,20 +91,28 @@ def philox(tc, c0, c1, c2, c3, seed):
     )
 )
 def uniforms(tc, lane, x, seeds, c0, c1, c2, c3):
-    """Four numbers k / 2**24 in [0, 1), of x's type, from each lane's seed. seeds : (L,) uint64."""
+    """Four numbers k / 2**24 in [0, 1), of x's type, from each lane's seed. seeds : (L,) uint64.
+
+    Where lanes are rows, they have one seed, and c0 counts on from lane to lane.
+    """
     typ = types.UniTuple(x, 4)
 
     def codegen(context, builder, sig, args):
-        vector = isinstance(lane, LaneGroupType)
+        vector = isinstance(lane, LaneGroupType) and lane.n > 1
+        of_rows = vector and lane.rows > 1
         words = ir.VectorType(_U64, lane.n) if vector else _U64
         made = context.make_array(seeds)(context, builder, args[2])
-        if vector:
-            pointer = builder.bitcast(made.data, words.as_pointer())
+        if of_rows:
+            seed = _spread(builder, builder.load(made.data, align=8), words)
         else:
-            index = context.cast(builder, args[0], lane, types.intp)
-            pointer = builder.gep(made.data, [index])
-        seed = builder.load(pointer, align=8)
+            pointer = builder.bitcast(made.data, words.as_pointer())
+            if not vector:
+                index = lane_number(context, builder, lane, args[0])
+                pointer = builder.gep(made.data, [index])
+            seed = builder.load(pointer, align=8)
         counter = [_spread(builder, word, words) for word in args[3:]]
+        if of_rows:
+            counter[0] = builder.add(counter[0], ir.Constant(words, list(range(lane.n))))
         narrow = ir.VectorType(ir.IntType(32), lane.n) if vector else ir.IntType(32)
         eight = _spread(builder, ir.Constant(_U64, 8), words)
         unit = emit_splat(builder, x, ir.Constant(_element(x), 2.0**-24))
@@ -114,12 +134,7 @@ def _element(x):
 
 def _spread(builder, scalar, words):
     """The 64-bit integer in every lane of the type ``words``."""
-    if not isinstance(words, ir.VectorType):
-        return scalar
-    undefined = ir.Constant(words, ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), words.count), [0] * words.count)
-    return builder.shuffle_vector(first, undefined, zeros)
+    return emit_spread(builder, scalar, words.count) if isinstance(words, ir.VectorType) else scalar
 
 
 @body
@@ -144,8 +159,9 @@ def drop(lane, rates, layer, seeds, epoch, position, both, values, slopes, v, st
         for s in range(rows):
             p = v + u * stride + s
             draws = uniforms(
-                lane, rate, seeds, position + s, u // 4, epoch, DROPOUT + LAYER * layer
-            )
+                lane, rate, seeds, position + s * rows_of(lane), u // 4, epoch,
+                DROPOUT + LAYER * layer,
+            )  # fmt: skip
             _drop(lane, draws[0] >= rate, factor, both, values, slopes, p)
             if left > 1:
                 _drop(lane, draws[1] >= rate, factor, both, values, slopes, p + stride)

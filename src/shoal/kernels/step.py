@@ -2,9 +2,23 @@
 
 from .batch_norm import normalise_back, normalise_batch, normalise_running
 from .jit import body, inlined_body, outlined_body
-from .lanes import load, splat, store, unit_extent
+from .lanes import fetch, like, load, rows_of, select, splat, store, unit_extent
 from .layers import IDENTITY, activate, bias_gradient, deltas_layer, forward_layer, gradient_strip
-from .layout import BIASES, CHUNK, CODE, INPUTS, SCALES, SCORE_ROWS, SCORES, UNITS, VALUES, WEIGHTS
+from .layout import (
+    BATCH_WEIGHT,
+    BIASES,
+    CHUNK,
+    CODE,
+    EPOCH_WEIGHT,
+    INPUTS,
+    ROW_WEIGHTS,
+    SCALES,
+    SCORE_ROWS,
+    SCORES,
+    UNITS,
+    VALUES,
+    WEIGHTS,
+)
 from .losses import (
     CROSS_ENTROPY,
     POISSON,
@@ -18,10 +32,11 @@ from .losses import (
 )
 from .optimizers import CLIP_DELTA, LOSS_PARAMETER, decay, norm_factor, penalise, rescale, update
 from .random import drop
+from .sums import PARTIALS, combine
 
 
 @inlined_body
-def _layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows):
+def layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows):
     """Values of layer k; weighted sums, where batch norm or the output's function are to come."""
     layer = layers[k]
     hidden = k + 1 < len(layers) and layer[SCALES] < 0
@@ -45,7 +60,7 @@ def forward(lane, task, layers, x, x0, unit_step, row_step, params, work, rows):
     """All layers of a tile as a prediction has them; the output layer's weighted sums are left as
     they are."""
     for k in range(len(layers)):
-        _layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows)
+        layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows)
         layer = layers[k]
         if layer[SCALES] >= 0:
             normalise_running(lane, layer, params, work.values, task.stride, rows)
@@ -62,7 +77,7 @@ def _forward_training(
     """All layers of a tile, with batch norm by the tile and with dropout."""
     for k in range(len(layers)):
         layer = layers[k]
-        _layer_values(lane, task, layers, k, x, x0, unit_step, row_step, state.params, work, rows)
+        layer_values(lane, task, layers, k, x, x0, unit_step, row_step, state.params, work, rows)
         v = layer[VALUES] * task.stride
         if layer[SCALES] >= 0:
             normalise_batch(
@@ -103,7 +118,8 @@ def measure(
     if not before and scored:
         add_scores(
             lane, task.score, values, v, task.stride, task.outputs, rows, row,
-            y, y0, y_unit, y_row, weighted, w, w0, SCORES, SCORE_ROWS, sums,
+            y, y0, y_unit, y_row, weighted, w, w0, SCORES // rows_of(lane),
+            SCORE_ROWS // rows_of(lane), sums,
         )  # fmt: skip
 
 
@@ -122,7 +138,7 @@ def _step(lane, task, rates, step, params, p, gradient, g, moments, count, scale
 
 
 @outlined_body
-def _add_chunk(lane, gradient, total, p, count, first):
+def add_chunk(lane, gradient, total, p, count, first):
     """Add a chunk's gradient sums to the batch's. gradient, total : (P, L)."""
     for k in range(p, p + count):
         value = load(lane, gradient, k)
@@ -150,7 +166,7 @@ def _weights_gradient(
         first += part
         end = row + first
         if batch_rows > CHUNK and (end % CHUNK == 0 or end == batch_rows):
-            _add_chunk(lane, work.gradient, work.total, p, len(extent) * inputs, end <= CHUNK)
+            add_chunk(lane, work.gradient, work.total, p, len(extent) * inputs, end <= CHUNK)
 
 
 @inlined_body
@@ -168,7 +184,7 @@ def _biases_gradient(lane, task, layer, work, row, rows, batch_rows, at_once):
         first += part
         end = row + first
         if batch_rows > CHUNK and (end % CHUNK == 0 or end == batch_rows):
-            _add_chunk(lane, work.gradient, work.total, p, units, end <= CHUNK)
+            add_chunk(lane, work.gradient, work.total, p, units, end <= CHUNK)
 
 
 @inlined_body
@@ -316,3 +332,31 @@ def finish_batch(lane, task, layers, state, work, batch_rows, scale):
             lane, task.optimizer, state.rates, work.step, state.params, p, sums, p,
             state.moments, task.parameters, end - p, scale,
         )  # fmt: skip
+
+
+@body
+def add_weights(lane, w, w0, row, rows, sums):
+    """Add the row weights of a tile to the batch's partial sums."""
+    for s in range(rows):
+        k = ROW_WEIGHTS + (row + s) % PARTIALS
+        store(lane, sums, k, load(lane, sums, k) + fetch(lane, w, w0 + s))
+
+
+@body
+def finish_weights(lane, sums):
+    """Sum of a batch's row weights, added to the epoch's."""
+    total = combine(lane, sums, ROW_WEIGHTS)
+    store(lane, sums, BATCH_WEIGHT, total)
+    store(lane, sums, EPOCH_WEIGHT, load(lane, sums, EPOCH_WEIGHT) + total)
+
+
+@body
+def batch_scale(lane, task, batch_rows, sums):
+    """What the reduction multiplies a batch's gradient by."""
+    zero, one = splat(lane, 0.0), splat(lane, 1.0)
+    if not task.mean:
+        return one
+    if task.weighted:
+        total = load(lane, sums, BATCH_WEIGHT)
+        return select(total > zero, one / total, zero)
+    return one / like(zero, batch_rows)

@@ -1,9 +1,15 @@
 """Long sums: 16 interleaved partial sums, combined pairwise."""
 
 from .jit import body
-from .lanes import load, splat, store
+from .lanes import load, rows_of, splat, store
 
 PARTIALS = 16
+
+
+@body
+def partials_of(lane):
+    """How many values the partial sums are."""
+    return PARTIALS // rows_of(lane)
 
 
 @body

@@ -39,7 +39,7 @@ class Mask(types.Type):
 
 
 class LaneGroup:
-    """CPU value of ``lane``: L nets side by side. It carries a type, no data.
+    """CPU value of ``lane``: L nets side by side, or L rows of one. It carries a type, no data.
 
     Parameters
     ----------
@@ -48,22 +48,29 @@ class LaneGroup:
         Lanes L of the group.
     tile : (int, int)
         Register tiles' extent: units by rows (or by inputs).
+    rows : int
+        Rows that stand side by side: 1 where lanes are nets, L where they are rows.
     """
 
-    def __init__(self, dtype, n, tile=(1, 1)):
-        self.dtype, self.n, self.tile = np.dtype(dtype), n, tile
+    def __init__(self, dtype, n, tile=(1, 1), rows=1):
+        self.dtype, self.n, self.tile, self.rows = np.dtype(dtype), n, tile, rows
 
 
 class LaneGroupType(types.Type):
     """Numba type of a `LaneGroup`."""
 
-    def __init__(self, element, n, tile):
-        self.element, self.n, self.tile = element, n, tile
-        super().__init__(f"LaneGroup({element}, {n}, {tile})")
+    def __init__(self, element, n, tile, rows):
+        self.element, self.n, self.tile, self.rows = element, n, tile, rows
+        super().__init__(f"LaneGroup({element}, {n}, {tile}, {rows})")
 
     @property
     def key(self):
-        return self.element, self.n, self.tile
+        return self.element, self.n, self.tile, self.rows
+
+    @property
+    def value(self):
+        """Type of a value: of one lane a number."""
+        return Vec(self.element, self.n) if self.n > 1 else self.element
 
 
 def element_of(typ):
@@ -109,7 +116,7 @@ class _MaskModel(models.PrimitiveModel):
 @typeof_impl.register(LaneGroup)
 def _typeof_lane_group(value, context):
     element = types.float32 if value.dtype == np.float32 else types.float64
-    return LaneGroupType(element, value.n, value.tile)
+    return LaneGroupType(element, value.n, value.tile, value.rows)
 
 
 @register_model(LaneGroupType)
