@@ -24,8 +24,7 @@ from .memory import (
     aligned,
     allocate,
     counts_of,
-    dense_workspace,
-    forward_workspace,
+    evaluation_workspace,
     training_workspace,
 )
 from .plan import (
@@ -35,8 +34,7 @@ from .plan import (
     Structure,
     cut,
     initial_factors,
-    row_stride,
-    tile_rows,
+    tile_of,
 )
 from .repacking import repack
 from .rows import row_weights
@@ -371,20 +369,13 @@ class Run:
         self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
     ) -> None:
         block = trained.block
+        data, state = self.data(block.structure), trained.state
+        self._call(block, block.task, data, state, work, first, last, start, stop, False)
+
+    def _call(self, block: Block, task: Task, data: Data, state: State, *rest: Any) -> None:
         launch = cpu.train_dense if block.width.dense else cpu.train
-        launch(
-            block.width.group(self.dtype),
-            block.task,
-            block.layers.table,
-            block.ordering,
-            self.data(block.structure),
-            trained.state,
-            work,
-            first,
-            last,
-            start,
-            stop,
-        )
+        lane, table = block.width.group(self.dtype), block.layers.table
+        launch(lane, task, table, block.ordering, data, state, *rest)
 
     def _train_piece(self, piece: Piece) -> None:
         trained = self.trained[piece.block]
@@ -426,37 +417,26 @@ class Run:
 
     def evaluate(self) -> None:
         """Loss and score of all nets: on the validation rows, or on the training rows."""
-        rows = self.validation or self.rows
-        n, tasks, params = len(rows.X), [], []
-        with _told(self.monitor):
-            for trained in self.trained:
-                block = trained.block
-                structure, L = block.structure, block.width.lanes
-                tile, lanes = tile_rows(n, sum(structure.widths[1:]), L * self.dtype.itemsize), 1
-                if block.width.dense:
-                    tile, lanes = min(n, layout.CHUNK), block.width.rows
-                stride = row_stride(-(-tile // lanes))
-                task = block.task._replace(rows=n, batch=n, tile=tile, stride=stride)
-                trained.loss = aligned((block.groups, 1, L), self.dtype)
-                trained.counts = aligned((block.groups, counts_of(task) + 1, L), self.dtype)
-                tasks.append(task)
-                params.append(trained.params)
-                self._evaluate_groups(trained, task, params[-1], rows, 0, 0)
+        rows, blocks = self.validation or self.rows, self.plan.blocks
+        seconds = sum(
+            block.seconds_of_epoch() * block.groups * len(rows.X) / block.task.rows
+            for block in blocks
+        )
+        for trained in self.trained:
+            trained.loss, trained.counts = None, None
+        if self.interrupted and seconds > 2 * _LAUNCH:  # who pressed Ctrl-C is waiting
+            return
+        for trained in self.trained:
+            groups, L = trained.block.groups, trained.block.width.lanes
+            trained.loss = aligned((groups, 1, L), self.dtype)
+            trained.counts = aligned((groups, counts_of(trained.block.task) + 1, L), self.dtype)
+        nets = [self._evaluated(trained, rows) for trained in self.trained]
 
         def call(piece: Piece) -> None:
-            k = piece.block
-            self._evaluate_groups(
-                self.trained[k], tasks[k], params[k], rows, piece.first, piece.last
-            )
+            block, (task, data, state) = blocks[piece.block], nets[piece.block]
+            work = evaluation_workspace(block, task, self.dtype)
+            self._call(block, task, data, state, work, piece.first, piece.last, 0, 0, True)
 
-        blocks = self.plan.blocks
-        seconds = sum(
-            block.seconds_of_epoch() * block.groups * n / block.task.rows for block in blocks
-        )
-        if self.interrupted and seconds > 2 * _LAUNCH:  # who pressed Ctrl-C is waiting
-            for trained in self.trained:
-                trained.loss, trained.counts = None, None
-            return
         parts = 1 if seconds < _WORTH_THREADS else 4 * self.threads
         work = [
             Piece(k, first, min(first + step, block.groups), 0, 0)
@@ -471,26 +451,19 @@ class Run:
             self._share = 0.0  # the bar is closed
             self._run(work, call, seconds, _no_more)
 
-    def _evaluate_groups(
-        self, trained: Trained, task: Task, params: Floats, rows: Rows, first: int, last: int
-    ) -> None:
-        block = trained.block
-        L, structure = block.width.lanes, block.structure
-        if block.width.dense:
-            work = dense_workspace(task, structure, block.width, 0, 0, self.dtype)
-            launch = cpu.evaluate_dense
-        else:
-            positions = sum(structure.widths[1:]) * task.stride
-            sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
-            work = forward_workspace(positions, L, self.dtype, sums)
-            launch = cpu.evaluate
-        weights = np.zeros(0) if rows.weights is None else rows.weights
-        launch(
-            block.width.group(self.dtype), task, block.layers.table,
-            rows.X.ravel(), self.targets(structure, rows), weights.astype(self.dtype),
-            int(rows.weights is not None), params, trained.state.rates, work,
-            trained.loss, trained.counts, first, last,
-        )  # fmt: skip
+    def _evaluated(self, trained: Trained, rows: Rows) -> tuple[Task, Data, State]:
+        """What the launcher of an evaluation is told of a block."""
+        block, state, n = trained.block, trained.state, len(rows.X)
+        tile, stride = tile_of(block.structure, block.width, n, self.dtype)
+        task = block.task._replace(
+            rows=n, batch=n, tile=tile, stride=stride, weighted=int(rows.weights is not None)
+        )
+        nothing = np.zeros(0, self.dtype)
+        weights = nothing if rows.weights is None else rows.weights.astype(self.dtype)
+        targets = self.targets(block.structure, rows)
+        data = Data(rows.X.ravel(), targets, weights, nothing, nothing, nothing, 0, nothing)
+        told = {"params": trained.params, "losses": trained.loss, "scores": trained.counts}
+        return task, data, state._replace(**told)
 
 
 def _rounded(values: NDArray[np.float64], dtype: Any) -> Floats:

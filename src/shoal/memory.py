@@ -169,6 +169,15 @@ def forward_workspace(
     )
 
 
+def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
+    """Scratch arrays for a look at one group of a block, with the rows of ``task``."""
+    if block.width.dense:
+        return dense_workspace(task, block.structure, block.width, 0, 0, dtype)
+    positions = sum(block.structure.widths[1:]) * task.stride
+    sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+    return forward_workspace(positions, block.width.lanes, dtype, sums)
+
+
 class _Lanes:
     """A block's settings, lane by lane."""
 

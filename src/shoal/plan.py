@@ -193,21 +193,28 @@ class LaneWidth(NamedTuple):
 
 
 def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes of a group: 64 bytes of nets, with tiles of 2 units x 4 rows, or x 2 without AVX-512.
+    """Lanes of a group: 128 bytes of nets with tiles of 4 units x 2 rows; without AVX-512 half of
+    both, as there are half as many registers.
 
-    Eight sums in flight hide the latency of an fma; with registers of 32 bytes a group takes two,
-    and 2 x 2 tiles are eight sums in 16 registers. Measured in ns a net and step, on one core:
+    Eight sums in flight hide the latency of an fma, sixteen registers of sums feed on each element
+    that is loaded twice. Measured on one core with AVX-512, float32, in ns a net and step (3-4-1)
+    and GFLOP/s of a sweep, 117 being the most that the core's arithmetic can do:
 
-    ============================  =====  ========  =======  =====
-    float32                       3-4-1  64-32-10  30-16-3  4-8-3
-    ============================  =====  ========  =======  =====
-    AVX-512, 16 lanes, 2 x 4         15      3650      950    258
-    AVX2, 16 lanes, 2 x 2            20      4280     1010    285
-    AVX2, 8 lanes, 2 x 4             22      4030     1110    362
-    AVX2, 32 lanes, 1 x 1            17      8020     1650    343
-    ============================  =====  ========  =======  =====
+    ====================  =====  ========  =======  =====
+    float32               3-4-1  64-32-10  30-16-2  4-8-3
+    ====================  =====  ========  =======  =====
+    32 lanes, 4 x 2        14.6      69.0     56.5   23.2
+    32 lanes, 2 x 4        17.5      68.9     59.0   24.3
+    32 lanes, 2 x 2        15.8      68.5     57.9   22.7
+    32 lanes, 3 x 2        16.0      65.8     53.3   25.1
+    16 lanes, 2 x 4        22.0      65.0     53.8   22.7
+    16 lanes, 4 x 4        17.8      64.9     56.2   22.7
+    64 lanes, 1 x 1        17.4      51.6     42.6   20.4
+    ====================  =====  ========  =======  =====
     """
-    return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 4) if register_bytes == 64 else (2, 2))
+    if register_bytes == 64:
+        return LaneWidth(128 // np.dtype(dtype).itemsize, (4, 2))
+    return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 2))
 
 
 def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
@@ -262,6 +269,15 @@ def tile_rows(batch: int, units: int, lane_bytes: int) -> int:
     while tile > _SMALLEST_TILE and 2 * tile * units * lane_bytes > _TILE_BYTES:
         tile //= 2
     return min(tile, batch)
+
+
+def tile_of(structure: Structure, width: LaneWidth, rows: int, dtype: Any) -> tuple[int, int]:
+    """Rows of a tile of so many rows, and the stride from unit to unit."""
+    lane_bytes = width.lanes * np.dtype(dtype).itemsize
+    tile = min(rows, layout.CHUNK)
+    if not width.dense:
+        tile = tile_rows(rows, sum(structure.widths[1:]), lane_bytes)
+    return tile, row_stride(-(-tile // (width.rows or 1)))
 
 
 def row_stride(tile: int) -> int:
@@ -447,16 +463,13 @@ def _task(
     width: LaneWidth, dtype: Any,
 ) -> Task:  # fmt: skip
     """Numbers for the kernels. rows : of the training, of the validation."""
-    units, lane_bytes = sum(structure.widths[1:]), width.lanes * np.dtype(dtype).itemsize
     tile = structure.batch
     if not structure.batch_norm:  # which needs a whole batch at each layer
-        tile = tile_rows(structure.batch, units, lane_bytes)
-    validation_tile = min(rows[1], max(tile, tile_rows(_SMALLEST_TILE, units, lane_bytes)))
-    stride = row_stride(max(tile, validation_tile))
-    if width.dense:
-        tile = tile if structure.batch_norm else min(structure.batch, layout.CHUNK)
-        validation_tile = min(rows[1], layout.CHUNK)
-        stride = row_stride(-(-max(tile, validation_tile) // width.rows))
+        tile, _ = tile_of(structure, width, structure.batch, dtype)
+    least = tile if not width.dense else 0
+    looked_at = layout.CHUNK if width.dense else _SMALLEST_TILE
+    validation_tile = min(rows[1], max(least, tile_of(structure, width, looked_at, dtype)[0]))
+    stride = row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
     return Task(
         rows=rows[0],
         inputs=structure.widths[0],

@@ -309,40 +309,26 @@ def train_group(
 
 
 @body
-def evaluate_group(
-    lane,
-    engine,
-    validate_rows,
-    task,
-    layers,
-    X,
-    y,
-    weights,
-    weighted,
-    params,
-    rates,
-    work,
-    losses,
-    scores,
-):
-    """Loss and score of a group over shared rows, in tiles.
+def evaluate_group(lane, engine, validate_rows, task, layers, data, state, work):
+    """Loss and score of a group on all rows, in tiles.
 
-    X : (n * I,). y : (n * O,). weights : (n,). params : (P and statistics, L). losses : (1, L), the
-    mean loss. scores : (counts + 1, L), what the score counts, and the sum of the row weights.
+    state.losses : (1, L), the mean loss. state.scores : (counts + 1, L), what the score counts, and
+    the sum of the row weights.
     """
-    parameter = load(lane, rates, LOSS_PARAMETER)
+    parameter = load(lane, state.rates, LOSS_PARAMETER)
     first = 0
     while first < task.rows:
         rows = min(task.tile, task.rows - first)
         validate_rows(
-            engine, task, layers, X, y, weights, weighted, params, parameter, first, rows, work
-        )
+            engine, task, layers, data.X, data.y, data.weights, task.weighted, state.params,
+            parameter, first, rows, work,
+        )  # fmt: skip
         first += rows
-    loss, weight = _finish_validation(lane, task, task.rows, weighted, work.sums)
-    store(lane, losses, 0, _canonical(lane, loss))
+    loss, weight = _finish_validation(lane, task, task.rows, task.weighted, work.sums)
+    store(lane, state.losses, 0, _canonical(lane, loss))
     for k in range(_counts(task)):
-        store(lane, scores, k, load(lane, work.sums, SCORES + k * SCORE_ROWS + PARTIALS))
-    store(lane, scores, _counts(task), weight)
+        store(lane, state.scores, k, load(lane, work.sums, SCORES + k * SCORE_ROWS + PARTIALS))
+    store(lane, state.scores, _counts(task), weight)
     _forget(lane, task, work.sums)
 
 

@@ -38,61 +38,42 @@ def _state(nets, g):
 
 
 @launcher
-def train(lane, task, layers, ordering, data, nets, work, first, last, start, stop):
+def train(lane, task, layers, ordering, data, nets, work, first, last, start, stop, evaluating):
     """Train the groups ``first`` to ``last`` of a block through tiles ``start`` to ``stop``.
+
+    Where ``evaluating``, write their mean loss and what the score counts on the rows of ``data`` to
+    ``nets.losses`` and ``nets.scores`` instead: one launcher, as most of its code is the same.
 
     layers : (layers, COLUMNS). nets : a block's State.
     """
     before = exchange_control(IEEE)
     for g in range(first, last):
-        train_group(
-            lane, lane, of_nets.train_rows, of_nets.validate_rows, task, layers, ordering, data,
-            _state(nets, g), work, start, stop,
-        )  # fmt: skip
+        state = _state(nets, g)
+        if evaluating:
+            evaluate_group(lane, lane, of_nets.validate_rows, task, layers, data, state, work)
+        else:
+            train_group(
+                lane, lane, of_nets.train_rows, of_nets.validate_rows, task, layers, ordering,
+                data, state, work, start, stop,
+            )  # fmt: skip
     exchange_control(before)
 
 
 @launcher
-def train_dense(lane, task, layers, ordering, data, nets, work, first, last, start, stop):
+def train_dense(
+    lane, task, layers, ordering, data, nets, work, first, last, start, stop, evaluating
+):
     """`train` of groups of one net, whose rows are the lanes."""
     before = exchange_control(IEEE)
     for g in range(first, last):
-        train_group(
-            net_of(lane), lane, dense.train_rows, dense.validate_rows, task, layers, ordering, data,
-            _state(nets, g), work, start, stop,
-        )  # fmt: skip
-    exchange_control(before)
-
-
-@launcher
-def evaluate(
-    lane, task, layers, X, y, weights, weighted, params, rates, work, losses, scores, first, last
-):
-    """Mean loss, and what the score counts, of the groups ``first`` to ``last`` on rows X, y.
-
-    params : (groups, P and statistics, L). rates : (groups, RATES, L). losses : (groups, 1, L).
-    scores : (groups, counts + 1, L).
-    """
-    before = exchange_control(IEEE)
-    for g in range(first, last):
-        evaluate_group(
-            lane, lane, of_nets.validate_rows, task, layers, X, y, weights, weighted, params[g],
-            rates[g], work, losses[g], scores[g],
-        )  # fmt: skip
-    exchange_control(before)
-
-
-@launcher
-def evaluate_dense(
-    lane, task, layers, X, y, weights, weighted, params, rates, work, losses, scores, first, last
-):
-    """`evaluate` of groups of one net, whose rows are the lanes."""
-    before = exchange_control(IEEE)
-    for g in range(first, last):
-        evaluate_group(
-            net_of(lane), lane, dense.validate_rows, task, layers, X, y, weights, weighted,
-            params[g], rates[g], work, losses[g], scores[g],
-        )  # fmt: skip
+        state = _state(nets, g)
+        if evaluating:
+            evaluate_group(net_of(lane), lane, dense.validate_rows, task, layers, data, state, work)
+        else:
+            train_group(
+                net_of(lane), lane, dense.train_rows, dense.validate_rows, task, layers, ordering,
+                data, state, work, start, stop,
+            )  # fmt: skip
     exchange_control(before)
 
 
