@@ -15,6 +15,7 @@ LAYERS = [
     {"checks", "settings", "grid", "data", "rows", "scores", "reference"},
     {"plan"},
     {"memory", "repacking"},
+    {"workspaces"},
     {"engine", "prediction"},
     {"progress", "model"},
     {"results"},

@@ -20,13 +20,7 @@ from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
-from .memory import (
-    aligned,
-    allocate,
-    counts_of,
-    evaluation_workspace,
-    training_workspace,
-)
+from .memory import aligned, allocate
 from .plan import (
     Block,
     Piece,
@@ -39,6 +33,7 @@ from .plan import (
 from .repacking import repack
 from .rows import row_weights
 from .scores import variation
+from .workspaces import counts_of, evaluation_workspace, training_workspace
 
 Floats = NDArray[Any]
 

@@ -1,181 +1,48 @@
-"""The arrays that kernels work on: a block's, a thread's, and a net's own."""
+"""The arrays that nets live in: a block's, and a net's own."""
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .grid import Grid
-from .kernels import layout, losses
+from .kernels import layout
 from .kernels import optimizers as rows_of
 from .kernels.layout import (
-    CHUNK,
     FINISHED,
-    OWN_ORDER,
     RUNNING,
-    SHARED_ORDER,
     STATUS,
     State,
-    Task,
-    Workspace,
 )
-from .kernels.sums import PARTIALS
-from .plan import SCHEDULE_CODES, Block, LaneWidth, Layers, Structure
+from .plan import SCHEDULE_CODES, Block, Layers
 from .settings import dropout_rates
 
 Floats = NDArray[Any]
 
 
+def aligned_all(shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> dict[str, NDArray[Any]]:
+    """Arrays of +0 in one piece of memory. Each starts on a cache line, so that no vector of 64
+    bytes crosses one."""
+    size, end, starts = np.dtype(dtype).itemsize, 0, []
+    for shape in shapes.values():
+        starts.append(end)
+        end += -(-math.prod(shape) * size // 64) * 64
+    memory = np.zeros(end + 64, np.uint8)
+    base = -memory.__array_interface__["data"][0] % 64
+    return {
+        name: np.ndarray(shape, dtype, memory, base + start)
+        for (name, shape), start in zip(shapes.items(), starts, strict=True)
+    }
+
+
 def aligned(shape: tuple[int, ...], dtype: Any, fill: float = 0) -> NDArray[Any]:
-    """Array that starts on a cache line, so that no vector of 64 bytes crosses one."""
-    count, size = math.prod(shape), np.dtype(dtype).itemsize
-    memory = np.empty(count * size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    array = memory[start : start + count * size].view(dtype).reshape(shape)
-    array.fill(fill)
+    """Array that starts on a cache line."""
+    array = aligned_all({"": shape}, dtype)[""]
+    if fill:  # NaN too
+        array.fill(fill)
     return array
-
-
-def counts_of(task: Task) -> int:
-    """How many numbers the score counts."""
-    return task.outputs if task.score == losses.RESIDUALS else 1
-
-
-def training_workspace(block: Block, dtype: Any) -> Workspace:
-    """Scratch arrays for training one group of a block."""
-    task, structure, L = block.task, block.structure, block.width.lanes
-    numbers = block.layers.size + block.state_rows
-    if block.width.dense:
-        return dense_workspace(task, structure, block.width, task.parameters, numbers, dtype)
-    units, widest = sum(structure.widths[1:]), max(structure.widths)
-    P, stride = task.parameters, task.stride
-    at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
-    in_lanes = block.ordering == OWN_ORDER or bool(task.drops_inputs)
-    orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
-
-    def lanes(rows: int) -> Floats:
-        return aligned((rows, L), dtype)
-
-    return Workspace(
-        values=lanes(units * stride),
-        deltas=lanes(units * stride),
-        normalised=lanes(units * stride if structure.batch_norm else 0),
-        deviations=lanes(units if structure.batch_norm else 0),
-        gradient=lanes(block.width.tile[0] * widest + widest if at_once else P),
-        total=lanes(P if task.batch > CHUNK else 0),
-        sums=lanes(layout.SCORES + layout.SCORE_ROWS * counts_of(task)),
-        partials=lanes(PARTIALS),
-        kept=lanes(numbers),
-        marks=lanes(layout.MARK_ROWS),
-        step=lanes(rows_of.STEP_ROWS),
-        order=np.zeros((orders, task.rows), np.int32),
-        shared_inputs=aligned((task.tile * task.inputs,), dtype),
-        shared_targets=aligned((task.tile * task.outputs,), dtype),
-        shared_weights=aligned((task.tile,), dtype),
-        lane_inputs=lanes(task.inputs * stride if in_lanes else 0),
-        lane_targets=lanes(task.outputs * stride if in_lanes else 0),
-        lane_weights=lanes(stride if in_lanes else 0),
-        **_no_rows(dtype, L),
-    )
-
-
-def _no_rows(dtype: Any, L: int) -> dict[str, Floats]:
-    """The arrays that nets in lanes do without."""
-    names = ("input_rows", "value_rows", "delta_rows", "strip", "tail_sums")
-    return {name: aligned((0, L), dtype) for name in names}
-
-
-def dense_workspace(
-    task: Task, structure: Structure, width: LaneWidth, P: int, kept: int, dtype: Any
-) -> Workspace:
-    """Scratch arrays for one net whose rows are the lanes.
-
-    P : parameters, 0 where none are trained. kept : numbers that are kept for a net.
-    """
-    L, widths, stride = width.rows, structure.widths, task.stride
-    units, rows = sum(widths[1:]) + L, stride * L  # squares may reach behind the last unit
-    padded = [-(-count // L) * L for count in widths]
-
-    def lanes(numbers: int) -> Floats:
-        return aligned((numbers // L, L), dtype)
-
-    def one(numbers: int) -> Floats:
-        return aligned((numbers, 1), dtype)
-
-    sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
-    strip = max(i * o for i, o in pairwise(padded)) if P else 0
-    normalised = structure.batch_norm and P > 0
-    return Workspace(
-        values=lanes(units * rows),
-        deltas=lanes(units * rows),
-        normalised=lanes(units * rows if normalised else 0),
-        deviations=one(units if normalised else 0),
-        gradient=one(P),
-        total=one(P if task.batch > CHUNK else 0),
-        sums=one(sums),
-        partials=one(PARTIALS),
-        kept=one(kept),
-        marks=one(layout.MARK_ROWS),
-        step=one(rows_of.STEP_ROWS),
-        order=np.zeros((int(structure.shuffle), task.rows), np.int32),
-        shared_inputs=aligned((0,), dtype),
-        shared_targets=aligned((0,), dtype),
-        shared_weights=aligned((0,), dtype),
-        lane_inputs=lanes(padded[0] * rows),
-        lane_targets=lanes(widths[-1] * rows),
-        lane_weights=lanes(rows),
-        input_rows=lanes(padded[0] * rows),
-        value_rows=lanes(max(padded[1:]) * rows if P else 0),
-        delta_rows=lanes(max(padded[1:]) * rows if P else 0),
-        strip=lanes(strip),
-        tail_sums=one(sums),
-    )
-
-
-def forward_workspace(
-    positions: int, L: int, dtype: Any, sums: int = 0, orders: int = 0, tile: int = 0,
-    inputs: int = 0,
-) -> Workspace:  # fmt: skip
-    """Workspace of forward passes alone."""
-
-    def lanes(rows: int) -> Floats:
-        return aligned((rows, L), dtype)
-
-    nothing = lanes(0)
-    flat = aligned((0,), dtype)
-    return Workspace(
-        values=lanes(positions),
-        deltas=lanes(positions),
-        normalised=nothing,
-        deviations=nothing,
-        gradient=nothing,
-        total=nothing,
-        sums=lanes(sums),
-        partials=nothing,
-        kept=nothing,
-        marks=nothing,
-        step=nothing,
-        order=np.zeros((orders, tile), np.int32),
-        shared_inputs=flat,
-        shared_targets=flat,
-        shared_weights=flat,
-        lane_inputs=lanes(inputs),
-        lane_targets=nothing,
-        lane_weights=nothing,
-        **_no_rows(dtype, L),
-    )
-
-
-def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
-    """Scratch arrays for a look at one group of a block, with the rows of ``task``."""
-    if block.width.dense:
-        return dense_workspace(task, block.structure, block.width, 0, 0, dtype)
-    positions = sum(block.structure.widths[1:]) * task.stride
-    sums = layout.SCORES + layout.SCORE_ROWS * counts_of(task)
-    return forward_workspace(positions, block.width.lanes, dtype, sums)
 
 
 class _Lanes:
@@ -184,44 +51,47 @@ class _Lanes:
     def __init__(self, block: Block, grid: Grid) -> None:
         self.block, self.grid = block, grid
 
-    def __call__(self, name: str, number: Callable[[Any], float] = float) -> NDArray[np.float64]:
-        """One number a net, (groups, L)."""
-        values = np.array([number(value) for value in self.grid.candidates[name]], np.float64)
+    def __call__(
+        self, name: str, number: Callable[[Any], float] = float
+    ) -> NDArray[np.float64] | float:
+        """One number a net, (groups, L), or one for all."""
+        values = [number(value) for value in self.grid.candidates[name]]
         if name in self.grid.index:
-            return values[self.grid.index[name][self.block.nets]]
-        return np.full(self.block.nets.shape, values[0])
+            return np.array(values, np.float64)[self.grid.index[name][self.block.nets]]
+        return values[0]
 
 
 def _or_infinity(value: float | None) -> float:
-    return math.inf if value is None else value
+    return math.inf if value is None else float(value)
 
 
 def _rates(block: Block, lanes: _Lanes, dtype: Any) -> Floats:
     """The scalars of optimizer and loss, (groups, RATES, L)."""
-    huber = block.structure.loss == "huber"
-    rows = {
-        rows_of.RATE: lanes("learning_rate"),
-        rows_of.MOMENTUM_RATE: lanes("momentum"),
-        rows_of.RHO: lanes("rho"),
-        rows_of.BETA_1: lanes("beta_1"),
-        rows_of.BETA_2: lanes("beta_2"),
-        rows_of.EPSILON: lanes("epsilon"),
-        rows_of.L1: lanes("l1"),
-        rows_of.L2: lanes("l2"),
-        rows_of.WEIGHT_DECAY: lanes("weight_decay"),
-        rows_of.CLIP_DELTA: lanes("clip_delta", _or_infinity),
-        rows_of.CLIP_NORM: lanes("clip_norm", _or_infinity),
-        rows_of.LOSS_PARAMETER: lanes("huber_delta" if huber else "quantile"),
+    names = {
+        rows_of.RATE: "learning_rate",
+        rows_of.MOMENTUM_RATE: "momentum",
+        rows_of.RHO: "rho",
+        rows_of.BETA_1: "beta_1",
+        rows_of.BETA_2: "beta_2",
+        rows_of.EPSILON: "epsilon",
+        rows_of.L1: "l1",
+        rows_of.L2: "l2",
+        rows_of.WEIGHT_DECAY: "weight_decay",
+        rows_of.CLIP_DELTA: "clip_delta",
+        rows_of.CLIP_NORM: "clip_norm",
+        rows_of.LOSS_PARAMETER: "huber_delta" if block.structure.loss == "huber" else "quantile",
     }
     rates = aligned((block.groups, rows_of.RATES, block.width.lanes), dtype)
     with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
-        for row, values in rows.items():
-            rates[:, row] = values
+        for row, name in names.items():
+            rates[:, row] = lanes(name, _or_infinity)
     return rates
 
 
 def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
-    """The learning rates' schedules, (groups, SCHEDULE_ROWS, L)."""
+    """The learning rates' schedules, (groups, SCHEDULE_ROWS, L); of nets without them no rows."""
+    if not block.structure.scheduled:
+        return np.zeros((block.groups, 0, block.width.lanes))
     rows = {
         layout.KIND: lanes("schedule", SCHEDULE_CODES.__getitem__),
         layout.BASE: lanes("learning_rate"),
@@ -239,7 +109,9 @@ def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
 
 
 def _watch(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
-    """What decides on early stopping and the adaptive rate, (groups, WATCH_ROWS, L)."""
+    """What decides on early stopping and the adaptive rate, (groups, WATCH_ROWS, L), if any."""
+    if not block.structure.watched:
+        return np.zeros((block.groups, 0, block.width.lanes))
     watch = np.zeros((block.groups, layout.WATCH_ROWS, block.width.lanes))
     watch[:, layout.BEST] = math.inf
     watch[:, layout.PATIENCE] = lanes("patience", _or_infinity)

@@ -142,7 +142,6 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
     for name, there, here in (
         ("params", resume.params, state.params),
         ("moments", resume.moments, state.moments),
-        ("watch", resume.watch, state.watch),
     ):
         if there.shape != here.shape[1:2]:
             raise ValueError(
@@ -157,12 +156,15 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
     if state.best.shape[1]:
         known = len(resume.best) == state.best.shape[1]
         state.best[0] = (resume.best if known else resume.params)[:, np.newaxis]
-    validated = not np.isnan(model.results["val_loss"])
-    if validated == (run.validation is not None):  # the watched loss is of the same kind
-        for row in (BEST, WAITED, STALE):
-            state.watch[0, row] = resume.watch[row]
-    if same_rate:
-        state.watch[0, ADAPTED] = resume.watch[ADAPTED]
+    if not state.watch.shape[1]:
+        return
+    if len(resume.watch):
+        validated = not np.isnan(model.results["val_loss"])
+        if validated == (run.validation is not None):  # the watched loss is of the same kind
+            for row in (BEST, WAITED, STALE):
+                state.watch[0, row] = resume.watch[row]
+        if same_rate:
+            state.watch[0, ADAPTED] = resume.watch[ADAPTED]
     if state.watch[0, WAITED, 0] >= state.watch[0, PATIENCE, 0]:
         state.progress[0, STATUS] = STOPPED
         state.alive[0] = 0

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from .kernels import cpu, jit
 from .kernels.layout import Task
 from .kernels.vectors import LaneGroup
-from .memory import BatchNorm, forward_workspace, pack
+from .memory import BatchNorm, pack
 from .plan import ACTIVATION_CODES, Structure, lane_width, positions, row_stride, tile_rows
+from .workspaces import prediction_workspace
 
 Floats = NDArray[Any]
 
@@ -61,9 +62,7 @@ def predict(
     lane, flat = LaneGroup(dtype, L, width.tile), X.ravel()
 
     def call(part: tuple[int, int]) -> None:
-        work = forward_workspace(
-            units * stride, L, dtype, orders=L, tile=tile, inputs=inputs * stride
-        )
+        work = prediction_workspace(units, inputs, tile, stride, L, dtype)
         cpu.predict(lane, task, layers.table, flat, params, work, outputs, *part)
 
     parts = min(threads or jit.default_threads(), 1 + n * layers.size // 5_000_000)

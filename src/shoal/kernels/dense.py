@@ -110,6 +110,9 @@ def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
     X : (n * I,). y : (n * O,). w : (n,). order : (1, n).
     """
     net = net_of(lane)
+    if work.brought[0] == first:  # the tile before: full batch
+        return
+    work.brought[0] = first if ordering == IN_PLACE else -1
     L, width = rows_of(lane), _values(lane, task.inputs)
     inputs, targets, weights = (
         flat(work.input_rows),
@@ -306,6 +309,14 @@ def _biases(lane, units, delta_rows, r, rows, gradient, g):
 
 
 @body
+def _is_along_inputs(lane, layer):
+    """Whether a layer's gradient takes fewer operations along its inputs than along its units, with
+    four more for each value of deltas to turn them, and the gradient."""
+    inputs, units = layer[INPUTS], layer[UNITS]
+    return units * _values(lane, inputs) <= (inputs + 4) * _values(lane, units)
+
+
+@body
 def _layer_gradient(lane, task, layer, below, x, rows_below, work, first, rows):
     """Gradient sums of one layer over a chunk: ``rows`` rows of the tile from ``first`` on.
 
@@ -314,7 +325,7 @@ def _layer_gradient(lane, task, layer, below, x, rows_below, work, first, rows):
     one, extent, L = (0,), unit_extent(lane), rows_of(lane)
     inputs, units, unit = layer[INPUTS], layer[UNITS], task.stride * L
     gradient, of_inputs, of_units = flat(work.gradient), _values(lane, inputs), _values(lane, units)
-    if units * of_inputs <= inputs * of_units:
+    if _is_along_inputs(lane, layer):
         deltas, u = flat(work.deltas), 0
         while u < units:
             d, g = (layer[VALUES] + u) * unit + first, layer[WEIGHTS] + u * inputs
@@ -403,6 +414,7 @@ def train_rows(
         work,
     )  # fmt: skip
     if task.drops_inputs:
+        work.brought[0] = -1
         drop(
             lane, flat(state.dropout), 0, state.seeds, epoch, first, False, work.lane_inputs,
             work.lane_inputs, 0, task.stride, task.inputs, values,
@@ -444,7 +456,9 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
     net = net_of(lane)
     L, values = rows_of(lane), _values(lane, rows)
+    work.brought[0] = -1  # other rows of the same number
     _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work)
+    work.brought[0] = -1
     for k in range(len(layers)):
         layer = layers[k]
         v = layer[VALUES] * task.stride

@@ -113,6 +113,7 @@ class Workspace(NamedTuple):
     delta_rows: Any  # likewise
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
     tail_sums: Any  # like sums
+    brought: Any  # (1,) int64: the first row of the tile that stands there already, or -1
 
 
 class State(NamedTuple):

@@ -1,0 +1,134 @@
+"""Scratch arrays of a thread: what kernels write to and nobody reads afterwards."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .kernels import layout, losses
+from .kernels import optimizers as rows_of
+from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, Task, Workspace
+from .kernels.sums import PARTIALS
+from .memory import aligned_all
+from .plan import Block, LaneWidth, Structure
+
+_SHARED = ("shared_inputs", "shared_targets", "shared_weights")
+_OF_NETS = (
+    "deviations", "gradient", "total", "sums", "partials", "kept", "marks", "step", "tail_sums"
+)  # fmt: skip
+
+
+def counts_of(task: Task) -> int:
+    """How many numbers the score counts."""
+    return task.outputs if task.score == losses.RESIDUALS else 1
+
+
+def _sums(task: Task) -> int:
+    return layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+
+
+def _workspace(
+    dtype: Any, lanes: int, nets: int, rows: Mapping[str, int], order: tuple[int, int] = (0, 0)
+) -> Workspace:
+    """Arrays of so many rows each, +0; of those that are not named, none.
+
+    lanes : values' lanes. nets : lanes of what stands for whole nets.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in Workspace._fields:
+        if name in _SHARED:
+            shapes[name] = (rows.get(name, 0),)
+        elif name not in ("order", "brought"):
+            shapes[name] = (rows.get(name, 0), nets if name in _OF_NETS else lanes)
+    brought = np.full(1, -1, np.int64)
+    return Workspace(order=np.zeros(order, np.int32), brought=brought, **aligned_all(shapes, dtype))
+
+
+def training_workspace(block: Block, dtype: Any) -> Workspace:
+    """For training one group of a block."""
+    task, structure, L = block.task, block.structure, block.width.lanes
+    kept = block.layers.size + block.state_rows
+    if block.width.dense:
+        return _dense_workspace(task, structure, block.width, task.parameters, kept, dtype)
+    units, widest = sum(structure.widths[1:]), max(structure.widths)
+    P, stride = task.parameters, task.stride
+    at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
+    rows = {
+        "values": units * stride,
+        "deltas": units * stride,
+        "gradient": block.width.tile[0] * widest + widest if at_once else P,
+        "total": P if task.batch > CHUNK else 0,
+        "sums": _sums(task),
+        "partials": PARTIALS,
+        "kept": kept,
+        "marks": layout.MARK_ROWS,
+        "step": rows_of.STEP_ROWS,
+        "shared_inputs": task.tile * task.inputs,
+        "shared_targets": task.tile * task.outputs,
+        "shared_weights": task.tile,
+    }
+    if structure.batch_norm:
+        rows |= {"normalised": units * stride, "deviations": units}
+    if block.ordering == OWN_ORDER or task.drops_inputs:
+        rows |= {
+            "lane_inputs": task.inputs * stride,
+            "lane_targets": task.outputs * stride,
+            "lane_weights": stride,
+        }
+    orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
+    return _workspace(dtype, L, L, rows, (orders, task.rows))
+
+
+def _dense_workspace(
+    task: Task, structure: Structure, width: LaneWidth, P: int, kept: int, dtype: Any
+) -> Workspace:
+    """For one net whose rows are the lanes.
+
+    P : parameters, 0 where none are trained. kept : numbers that are kept for a net.
+    """
+    L, widths, stride = width.rows, structure.widths, task.stride
+    units = sum(widths[1:]) + L  # squares may reach behind the last unit
+    padded = [-(-count // L) for count in widths]  # in values
+    rows = {
+        "values": units * stride,
+        "deltas": units * stride,
+        "sums": _sums(task),
+        "tail_sums": _sums(task),
+        "lane_inputs": padded[0] * L * stride,
+        "lane_targets": widths[-1] * stride,
+        "lane_weights": stride,
+        "input_rows": padded[0] * L * stride,
+    }
+    if P:
+        rows |= {
+            "gradient": P,
+            "total": P if task.batch > CHUNK else 0,
+            "partials": PARTIALS,
+            "kept": kept,
+            "marks": layout.MARK_ROWS,
+            "step": rows_of.STEP_ROWS,
+            "value_rows": max(padded[1:]) * L * stride,
+            "delta_rows": max(padded[1:]) * L * stride,
+            "strip": max(i * L * o for i, o in pairwise(padded)),
+        }
+        if structure.batch_norm:
+            rows |= {"normalised": units * stride, "deviations": units}
+    return _workspace(dtype, L, 1, rows, (int(structure.shuffle and P > 0), task.rows))
+
+
+def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
+    """For a look at one group of a block, with the rows of ``task``."""
+    if block.width.dense:
+        return _dense_workspace(task, block.structure, block.width, 0, 0, dtype)
+    positions = sum(block.structure.widths[1:]) * task.stride
+    rows = {"values": positions, "deltas": positions, "sums": _sums(task)}
+    return _workspace(dtype, block.width.lanes, block.width.lanes, rows)
+
+
+def prediction_workspace(
+    units: int, inputs: int, tile: int, stride: int, L: int, dtype: Any
+) -> Workspace:
+    """For predictions of one net, with tiles of ``tile`` times L rows."""
+    rows = {"values": units * stride, "deltas": units * stride, "lane_inputs": inputs * stride}
+    return _workspace(dtype, L, L, rows, (L, tile))
