@@ -15,7 +15,7 @@ LAYERS = [
     {"checks", "settings", "grid", "data", "rows", "scores", "reference"},
     {"plan"},
     {"memory", "repacking"},
-    {"workspaces"},
+    {"workspaces", "teams"},
     {"engine", "prediction"},
     {"progress", "model"},
     {"results"},

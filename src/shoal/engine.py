@@ -33,7 +33,8 @@ from .plan import (
 from .repacking import repack
 from .rows import row_weights
 from .scores import variation
-from .workspaces import counts_of, evaluation_workspace, training_workspace
+from .teams import leading
+from .workspaces import counts_of, evaluation_workspace, team_workspaces, training_workspace
 
 Floats = NDArray[Any]
 
@@ -237,8 +238,8 @@ class Run:
         try:
             with _told(self.monitor):
                 for trained in self.trained:  # compiles
-                    work = training_workspace(trained.block, self.dtype)
-                    self._launch(trained, work, 0, 0, 0, 0)
+                    works = [training_workspace(trained.block, self.dtype)]
+                    self._launch(trained, works, 0, 0, 0, 0)
             self._train_blocks()
         finally:
             for trained in self.trained:
@@ -361,11 +362,23 @@ class Run:
             self._told = done
 
     def _launch(
-        self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
+        self, trained: Trained, works: list[Workspace], first: int, last: int, start: int, stop: int
     ) -> None:
-        block = trained.block
+        block, (work, *followers) = trained.block, works
         data, state = self.data(block.structure), trained.state
-        self._call(block, block.task, data, state, work, first, last, start, stop, False)
+        rest = (data, state, work, first, last, start, stop, False)
+        with leading(self._follow, trained, followers, first):
+            self._call(block, block.task, *rest)
+
+    def _team(self, block: Block) -> int:
+        """Threads that share the block's one net, where there is no other."""
+        alone = len(self.trained) == 1 and block.groups == 1
+        return min(self.threads, block.most_threads) if alone else 1
+
+    def _follow(self, trained: Trained, work: Workspace, group: int, part: int) -> None:
+        block, data = trained.block, self.data(trained.block.structure)
+        lane, table = block.width.group(self.dtype), block.layers.table
+        cpu.follow(lane, block.task, table, block.ordering, data, trained.state, work, group, part)
 
     def _call(self, block: Block, task: Task, data: Data, state: State, *rest: Any) -> None:
         launch = cpu.train_dense if block.width.dense else cpu.train
@@ -375,7 +388,8 @@ class Run:
     def _train_piece(self, piece: Piece) -> None:
         trained = self.trained[piece.block]
         block, state = trained.block, trained.state
-        work = training_workspace(block, self.dtype)
+        works = team_workspaces(block, self.dtype, self._team(block))
+        work = works[0]
         per_epoch, groups = block.tiles_of_epoch, piece.last - piece.first
         limits = state.progress[piece.first : piece.last, layout.LIMIT]
         position, end = per_epoch * piece.epoch, per_epoch * min(piece.until, int(limits.max()))
@@ -384,7 +398,7 @@ class Run:
         while position < end and not self._stop.is_set():
             begin = time.perf_counter()
             stop = self._next_stop(position, int(length), per_epoch, end, groups)
-            self._launch(trained, work, piece.first, piece.last, position, stop)
+            self._launch(trained, works, piece.first, piece.last, position, stop)
             seconds = max(time.perf_counter() - begin, 1e-6)
             length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
             with self._lock:

@@ -105,6 +105,8 @@ _STRUCTURAL: Final[Mapping[str, Callable[[Any], Any]]] = {
 # Rows of a tile, so that values and deltas stay in the L2 cache.
 _TILE_BYTES = 512 * 1024
 _SMALLEST_TILE, _LARGEST_TILE = 64, layout.CHUNK
+# Weights times rows of a tile, from which on threads that share it gain more than they wait.
+_WORTH_A_TEAM = 10_000
 
 
 class Structure(NamedTuple):
@@ -375,6 +377,17 @@ class Block:
         return -(-self.last_epoch // self.structure.every) + 1 if self.last_epoch else 0
 
     @property
+    def most_threads(self) -> int:
+        """How many threads may share a net."""
+        task = self.task
+        if not self.width.dense or self.structure.batch_norm:
+            return 1
+        products = sum(i * o for i, o in pairwise(self.structure.widths))
+        if products * min(task.tile, task.batch) < _WORTH_A_TEAM:
+            return 1
+        return max(1, -(-task.tile // self.width.rows))
+
+    @property
     def tiles_of_epoch(self) -> int:
         """Tiles of one epoch, those of the validation rows included."""
         task = self.task
@@ -491,6 +504,7 @@ def _task(
         decays=int(structure.decays),
         clips_deltas=int(structure.clips_deltas),
         clips_norm=int(structure.clips_norm),
+        batch_norm=int(structure.batch_norm),
         drops=int(structure.drops),
         drops_inputs=int(structure.drops_inputs),
         scheduled=int(structure.scheduled),

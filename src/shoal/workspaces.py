@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from .kernels import layout, losses
+from .kernels import layout, losses, team
 from .kernels import optimizers as rows_of
 from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, Task, Workspace
 from .kernels.sums import PARTIALS
-from .memory import aligned_all
+from .memory import aligned, aligned_all
 from .plan import Block, LaneWidth, Structure
 
 _SHARED = ("shared_inputs", "shared_targets", "shared_weights")
 _OF_NETS = (
-    "deviations", "gradient", "total", "sums", "partials", "kept", "marks", "step", "tail_sums"
+    "deviations", "gradient", "gradients", "total", "sums", "partials", "kept", "marks", "step",
+    "tail_sums",
 )  # fmt: skip
 
 
@@ -39,10 +40,13 @@ def _workspace(
     for name in Workspace._fields:
         if name in _SHARED:
             shapes[name] = (rows.get(name, 0),)
-        elif name not in ("order", "brought"):
+        elif name not in ("order", "team", "brought"):
             shapes[name] = (rows.get(name, 0), nets if name in _OF_NETS else lanes)
-    brought = np.full(1, -1, np.int64)
-    return Workspace(order=np.zeros(order, np.int32), brought=brought, **aligned_all(shapes, dtype))
+    brought, shared = np.full(1, -1, np.int64), np.zeros(team.SIZE, np.int64)
+    shared[team.PARTS] = 1
+    return Workspace(
+        order=np.zeros(order, np.int32), team=shared, brought=brought, **aligned_all(shapes, dtype)
+    )
 
 
 def training_workspace(block: Block, dtype: Any) -> Workspace:
@@ -108,8 +112,8 @@ def _dense_workspace(
             "kept": kept,
             "marks": layout.MARK_ROWS,
             "step": rows_of.STEP_ROWS,
-            "value_rows": max(padded[1:]) * L * stride,
-            "delta_rows": max(padded[1:]) * L * stride,
+            "value_rows": sum(padded[1:]) * L * stride,
+            "delta_rows": sum(padded[1:]) * L * stride,
             "strip": max(i * L * o for i, o in pairwise(padded)),
         }
         if structure.batch_norm:
@@ -132,3 +136,25 @@ def prediction_workspace(
     """For predictions of one net, with tiles of ``tile`` times L rows."""
     rows = {"values": units * stride, "deltas": units * stride, "lane_inputs": inputs * stride}
     return _workspace(dtype, L, L, rows, (L, tile))
+
+
+def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
+    """For threads that share one net: they share what stands for the net as a whole, and where a
+    batch is one chunk its values too; what they bring and turn is their own."""
+    first, P = training_workspace(block, dtype), block.task.parameters
+    first.team[team.PARTS] = parts
+    shared = ["total", "sums", "step", "team", "order", "kept", "marks"]
+    gradients = aligned((0, 1), dtype)
+    if block.task.batch <= CHUNK:
+        shared += ["values", "deltas", "gradient"]
+    elif parts > 1:
+        gradients = aligned((parts * P, 1), dtype)
+    works = []
+    for part in range(parts):
+        own = first if part == 0 else training_workspace(block, dtype)
+        own = own._replace(**{name: getattr(first, name) for name in shared})
+        if len(gradients):
+            mine = gradients[part * P : (part + 1) * P]
+            own = own._replace(gradients=gradients, gradient=mine)
+        works.append(own)
+    return works

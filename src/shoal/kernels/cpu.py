@@ -78,6 +78,14 @@ def train_dense(
 
 
 @launcher
+def follow(lane, task, layers, ordering, data, nets, work, g, part):
+    """Take a part of each tile of group g, which `train_dense` trains meanwhile."""
+    before = exchange_control(IEEE)
+    dense.follow(lane, task, layers, ordering, data, _state(nets, g), work, part)
+    exchange_control(before)
+
+
+@launcher
 def predict(lane, task, layers, X, params, work, outputs, first, last):
     """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : shared."""
     before = exchange_control(IEEE)

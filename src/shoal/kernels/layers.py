@@ -222,19 +222,20 @@ def _deltas_strip(lane, first, params, w, inputs, units, deltas, v, below, strid
 
 
 @inlined_body
-def deltas_layer(lane, params, w, inputs, units, deltas, v, below, stride, rows):
-    """Pass a layer's deltas (at v) back to the layer below, whose slopes stand at ``below``.
+def deltas_layer(lane, params, w, inputs, units, deltas, v, below, stride, first, last, rows):
+    """Pass a layer's deltas (at v) back to units ``first`` to ``last`` of the layer below, whose
+    slopes stand at ``below``.
 
     params : (P, L). deltas : (positions, L).
     """
     one, extent = (0,), unit_extent(lane)
-    i = 0
-    while i + len(extent) <= inputs:
+    i = first
+    while i + len(extent) <= last:
         _deltas_strip(
             lane, extent, params, w + i, inputs, units, deltas, v, below + i * stride, stride, rows
         )
         i += len(extent)
-    while i < inputs:
+    while i < last:
         _deltas_strip(
             lane, one, params, w + i, inputs, units, deltas, v, below + i * stride, stride, rows
         )

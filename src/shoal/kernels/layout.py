@@ -67,6 +67,7 @@ class Task(NamedTuple):
     decays: int  # weight decay
     clips_deltas: int
     clips_norm: int
+    batch_norm: int
     drops: int  # dropout of hidden layers
     drops_inputs: int
     scheduled: int  # learning rates differ from epoch to epoch
@@ -109,10 +110,12 @@ class Workspace(NamedTuple):
     lane_weights: Any  # (stride, L)
     # where lanes are rows, these row by row, each padded to whole values; else empty
     input_rows: Any  # (tile * padded I / L, L)
-    value_rows: Any  # (tile * padded units / L, L), of one layer at a time
+    value_rows: Any  # (tile * padded units / L, L), layer after layer
     delta_rows: Any  # likewise
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
     tail_sums: Any  # like sums
+    gradients: Any  # (threads * P, 1): that of each thread, side by side
+    team: Any  # (team.SIZE,) int64: threads that share a net
     brought: Any  # (1,) int64: the first row of the tile that stands there already, or -1
 
 

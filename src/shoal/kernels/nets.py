@@ -35,7 +35,7 @@ def train_rows(
         if task.drops_inputs:
             drop(
                 lane, state.dropout, 0, state.seeds, epoch, first, False, work.lane_inputs,
-                work.lane_inputs, 0, task.stride, task.inputs, rows,
+                work.lane_inputs, 0, task.stride, 0, task.inputs, rows,
             )  # fmt: skip
         if task.weighted:
             add_weights(lane, work.lane_weights, 0, row, rows, work.sums)

@@ -18,7 +18,7 @@ SGD, MOMENTUM, NESTEROV, ADAM, RMSPROP, ADAGRAD, RPROP = range(7)
     LOSS_PARAMETER, RATES,
 ) = range(13)  # fmt: skip
 # rows of `step`
-STEP_SIZE, ROOT, STEP_ROWS = range(3)
+STEP_SIZE, ROOT, SCALE, STEP_ROWS = range(4)
 
 # numbers of state that an optimizer keeps a parameter, and besides them a net
 MOMENTS = (0, 1, 1, 2, 1, 1, 2)

@@ -146,16 +146,19 @@ def _drop(lane, kept, factor, both, values, slopes, p):
 
 
 @outlined_body
-def drop(lane, rates, layer, seeds, epoch, position, both, values, slopes, v, stride, units, rows):
-    """Dropout of a layer's values, in place, and of their slopes where ``both``; inverted.
+def drop(
+    lane, rates, layer, seeds, epoch, position, both, values, slopes, v, stride, first, last, rows
+):
+    """Dropout of units ``first`` (a multiple of 4) to ``last`` of a layer, in place, and of their
+    slopes where ``both``; inverted.
 
     rates : (layers, L). seeds : (L,) uint64. values, slopes : (positions, L). ``position`` is that
     of the tile's first row in the epoch's order. Srivastava et al., JMLR 2014.
     """
     one, rate = splat(lane, 1.0), load(lane, rates, layer)
     factor = one / (one - rate)
-    for u in range(0, units, 4):
-        left = units - u
+    for u in range(first, last, 4):
+        left = last - u
         for s in range(rows):
             p = v + u * stride + s
             draws = uniforms(

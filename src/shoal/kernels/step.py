@@ -36,22 +36,26 @@ from .sums import PARTIALS, combine
 
 
 @inlined_body
-def layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows):
-    """Values of layer k; weighted sums, where batch norm or the output's function are to come."""
+def layer_values(
+    lane, task, layers, k, x, x0, unit_step, row_step, params, work, first, last, rows
+):
+    """Values of units ``first`` to ``last`` of layer k; weighted sums, where batch norm or the
+    output's function are to come."""
     layer = layers[k]
     hidden = k + 1 < len(layers) and layer[SCALES] < 0
     code = layer[CODE] if hidden else IDENTITY
-    v = layer[VALUES] * task.stride
+    w, v = layer[WEIGHTS] + first * layer[INPUTS], (layer[VALUES] + first) * task.stride
+    biases = layer[BIASES] + first if layer[BIASES] >= 0 else -1
     if k == 0:
         forward_layer(
-            lane, x, x0, unit_step, row_step, params, layer[WEIGHTS], layer[BIASES],
-            layer[INPUTS], layer[UNITS], code, work.values, work.deltas, v, task.stride, rows,
+            lane, x, x0, unit_step, row_step, params, w, biases, layer[INPUTS], last - first,
+            code, work.values, work.deltas, v, task.stride, rows,
         )  # fmt: skip
     else:
         below = layers[k - 1][VALUES] * task.stride
         forward_layer(
-            lane, work.values, below, task.stride, 1, params, layer[WEIGHTS], layer[BIASES],
-            layer[INPUTS], layer[UNITS], code, work.values, work.deltas, v, task.stride, rows,
+            lane, work.values, below, task.stride, 1, params, w, biases, layer[INPUTS],
+            last - first, code, work.values, work.deltas, v, task.stride, rows,
         )  # fmt: skip
 
 
@@ -60,7 +64,10 @@ def forward(lane, task, layers, x, x0, unit_step, row_step, params, work, rows):
     """All layers of a tile as a prediction has them; the output layer's weighted sums are left as
     they are."""
     for k in range(len(layers)):
-        layer_values(lane, task, layers, k, x, x0, unit_step, row_step, params, work, rows)
+        layer_values(
+            lane, task, layers, k, x, x0, unit_step, row_step, params, work, 0, layers[k, UNITS],
+            rows,
+        )  # fmt: skip
         layer = layers[k]
         if layer[SCALES] >= 0:
             normalise_running(lane, layer, params, work.values, task.stride, rows)
@@ -77,7 +84,10 @@ def _forward_training(
     """All layers of a tile, with batch norm by the tile and with dropout."""
     for k in range(len(layers)):
         layer = layers[k]
-        layer_values(lane, task, layers, k, x, x0, unit_step, row_step, state.params, work, rows)
+        layer_values(
+            lane, task, layers, k, x, x0, unit_step, row_step, state.params, work, 0, layer[UNITS],
+            rows,
+        )  # fmt: skip
         v = layer[VALUES] * task.stride
         if layer[SCALES] >= 0:
             normalise_batch(
@@ -90,7 +100,7 @@ def _forward_training(
         if task.drops and k + 1 < len(layers):
             drop(
                 lane, state.dropout, k + 1, state.seeds, epoch, position, True,
-                work.values, work.deltas, v, task.stride, layer[UNITS], rows,
+                work.values, work.deltas, v, task.stride, 0, layer[UNITS], rows,
             )  # fmt: skip
 
 
@@ -124,7 +134,9 @@ def measure(
 
 
 @inlined_body
-def _step(lane, task, rates, step, params, p, gradient, g, moments, count, scale, weights):
+def step_parameters(
+    lane, task, rates, step, params, p, gradient, g, moments, count, scale, weights
+):
     """A step of ``count`` parameters from p, by their gradient sums from g."""
     if weights and task.penalised:
         penalise(lane, rates, params, p, gradient, g, count, scale)
@@ -138,13 +150,13 @@ def _step(lane, task, rates, step, params, p, gradient, g, moments, count, scale
 
 
 @outlined_body
-def add_chunk(lane, gradient, total, p, count, first):
-    """Add a chunk's gradient sums to the batch's. gradient, total : (P, L)."""
-    for k in range(p, p + count):
-        value = load(lane, gradient, k)
+def add_chunk(lane, gradient, g, total, p, count, first):
+    """Add a chunk's gradient sums, from g on, to the batch's. gradient, total : (P, L)."""
+    for k in range(count):
+        value = load(lane, gradient, g + k)
         if not first:
-            value = load(lane, total, k) + value
-        store(lane, total, k, value)
+            value = load(lane, total, p + k) + value
+        store(lane, total, p + k, value)
 
 
 @inlined_body
@@ -166,7 +178,7 @@ def _weights_gradient(
         first += part
         end = row + first
         if batch_rows > CHUNK and (end % CHUNK == 0 or end == batch_rows):
-            add_chunk(lane, work.gradient, work.total, p, len(extent) * inputs, end <= CHUNK)
+            add_chunk(lane, work.gradient, p, work.total, p, len(extent) * inputs, end <= CHUNK)
 
 
 @inlined_body
@@ -184,7 +196,7 @@ def _biases_gradient(lane, task, layer, work, row, rows, batch_rows, at_once):
         first += part
         end = row + first
         if batch_rows > CHUNK and (end % CHUNK == 0 or end == batch_rows):
-            add_chunk(lane, work.gradient, work.total, p, units, end <= CHUNK)
+            add_chunk(lane, work.gradient, p, work.total, p, units, end <= CHUNK)
 
 
 @inlined_body
@@ -211,7 +223,7 @@ def _layer_gradient(
                 batch_rows, at_once,
             )  # fmt: skip
         if at_once:
-            _step(
+            step_parameters(
                 lane, task, state.rates, work.step, state.params, layer[WEIGHTS] + u * inputs,
                 work.gradient, 0, state.moments, count * inputs, scale, True,
             )  # fmt: skip
@@ -219,7 +231,7 @@ def _layer_gradient(
     if layer[BIASES] >= 0:
         _biases_gradient(lane, task, layer, work, row, rows, batch_rows, at_once)
         if at_once:
-            _step(
+            step_parameters(
                 lane, task, state.rates, work.step, state.params, layer[BIASES],
                 work.gradient, 0, state.moments, units, scale, False,
             )  # fmt: skip
@@ -236,7 +248,7 @@ def _layer_back(lane, task, layer, state, work, rows, batch_rows, at_once, scale
             rows, sums, p,
         )  # fmt: skip
         if at_once:
-            _step(
+            step_parameters(
                 lane, task, state.rates, work.step, state.params, layer[SCALES], sums, 0,
                 state.moments, 2 * layer[UNITS], scale, False,
             )  # fmt: skip
@@ -281,7 +293,7 @@ def train_tile(
         v, below = layer[VALUES] * task.stride, lower[VALUES] * task.stride
         deltas_layer(
             lane, state.params, layer[WEIGHTS], layer[INPUTS], layer[UNITS],
-            work.deltas, v, below, task.stride, rows,
+            work.deltas, v, below, task.stride, 0, layer[INPUTS], rows,
         )  # fmt: skip
         if task.clips_deltas:
             clip_deltas(

@@ -1,0 +1,245 @@
+"""Gradients of one net, whose rows stand in lanes: sums over rows, which must not cross lanes.
+
+So they run along a layer's inputs or along its units, whichever wastes less, over copies of inputs
+or deltas that stand row by row. Threads divide the weights, never a sum.
+"""
+
+from .jit import body, inlined_body
+from .lanes import (
+    fetch_square,
+    flat,
+    lane_extent,
+    load,
+    net_of,
+    row_extent,
+    rows_of,
+    splat,
+    spread,
+    store_tile,
+    store_tile_across,
+    unit_extent,
+)
+from .layers import contract
+from .layout import BIASES, CHUNK, INPUTS, UNITS, VALUES, WEIGHTS
+from .optimizers import SCALE
+from .step import add_chunk, step_parameters
+from .team import share
+from .turns import values_of
+
+# Weights whose gradient is taken before their step: they are still in the L1 cache then.
+_AT_ONCE = 4096
+
+
+@body
+def is_along_inputs(lane, layer):
+    """Whether a layer's gradient takes fewer operations along its inputs than along its units, with
+    four more for each value of deltas to turn them, and the gradient."""
+    inputs, units = layer[INPUTS], layer[UNITS]
+    return units * values_of(lane, inputs) <= (inputs + 4) * values_of(lane, units)
+
+
+@body
+def turned(lane, layers, k, stride):
+    """Where the units of layer k stand row by row."""
+    before = 0
+    for j in range(k):
+        before += values_of(lane, layers[j, UNITS])
+    return before * stride * rows_of(lane)
+
+
+@body
+def _along_inputs(lane, first, deltas, d, unit, below, r, width, inputs, rows, gradient, g):
+    """Gradient of the weights into a strip of units, inputs in lanes.
+
+    deltas, gradient : shared. below : (rows * width, L).
+    """
+    one, extent = (0,), row_extent(lane)
+    zeros, units = spread((splat(lane, 0.0),), first), len(first)
+    L, i = rows_of(lane), 0
+    while i + len(extent) <= width:
+        total = contract(
+            lane, first, extent, spread(zeros, extent),
+            deltas, d, 1, unit, below, r + i, width, 1, rows,
+        )  # fmt: skip
+        store_tile_across(
+            lane, gradient, g + i * L, inputs, units, inputs - i * L, first, extent, total
+        )
+        i += len(extent)
+    while i < width:
+        total = contract(lane, first, one, zeros, deltas, d, 1, unit, below, r + i, width, 1, rows)
+        store_tile_across(
+            lane, gradient, g + i * L, inputs, units, inputs - i * L, first, one, total
+        )
+        i += 1
+
+
+@body
+def _units_along_inputs(lane, layer, stride, below, r, work, first, rows, start, stop, g):
+    """Gradient of the weights into units ``start`` to ``stop``."""
+    extent, L, inputs = unit_extent(lane), rows_of(lane), layer[INPUTS]
+    deltas, gradient, width = flat(work.deltas), flat(work.gradient), values_of(lane, inputs)
+    r += first * width
+    u = start
+    while u < stop:
+        d = (layer[VALUES] + u) * stride * L + first
+        if u + len(extent) <= stop:
+            _along_inputs(
+                lane, extent, deltas, d, stride * L, below, r, width, inputs, rows, gradient, g
+            )
+            u += len(extent)
+            g += len(extent) * inputs
+        else:
+            _along_inputs(
+                lane, (0,), deltas, d, stride * L, below, r, width, inputs, rows, gradient, g
+            )
+            u += 1
+            g += inputs
+
+
+@body
+def _along_units(lane, first, below, x, unit, deltas, r, width, start, stop, rows, strip, p):
+    """Gradient of the weights out of a strip of inputs, units in lanes.
+
+    They go into units of values ``start`` to ``stop``, of ``width``.
+
+    below : shared. deltas : (rows * width, L). strip : (inputs * width, L).
+    """
+    one, extent = (0,), row_extent(lane)
+    zeros, u = spread((splat(lane, 0.0),), first), start
+    while u + len(extent) <= stop:
+        total = contract(
+            lane, first, extent, spread(zeros, extent),
+            below, x, 1, unit, deltas, r + u, width, 1, rows,
+        )  # fmt: skip
+        store_tile(lane, strip, p + u, width, 1, first, extent, total)
+        u += len(extent)
+    while u < stop:
+        total = contract(lane, first, one, zeros, below, x, 1, unit, deltas, r + u, width, 1, rows)
+        store_tile(lane, strip, p + u, width, 1, first, one, total)
+        u += 1
+
+
+@body
+def _inputs_along_units(lane, layer, stride, below, x, r, work, first, rows, start, stop, g):
+    """Gradient of the weights into units ``start`` to ``stop``, multiples of L."""
+    extent, L, inputs, units = unit_extent(lane), rows_of(lane), layer[INPUTS], layer[UNITS]
+    values, width = flat(below), values_of(lane, units)
+    u0, u1 = start // L, values_of(lane, stop)
+    r += first * width
+    i = 0
+    while i < inputs:
+        p = (x + i * stride) * L + first
+        if i + len(extent) <= inputs:
+            _along_units(
+                lane, extent, values, p, stride * L, work.delta_rows, r, width, u0, u1, rows,
+                work.strip, i * width,
+            )  # fmt: skip
+            i += len(extent)
+        else:
+            _along_units(
+                lane, (0,), values, p, stride * L, work.delta_rows, r, width, u0, u1, rows,
+                work.strip, i * width,
+            )  # fmt: skip
+            i += 1
+    numbers, gradient, extent = flat(work.strip), flat(work.gradient), lane_extent(lane)
+    for i in range(0, inputs, L):
+        for u in range(start, stop, L):
+            square = fetch_square(lane, numbers, i * width * L + u, width * L)
+            store_tile_across(
+                lane, gradient, g + (u - start) * inputs + i, inputs, units - u, inputs - i,
+                extent, (0,), square,
+            )  # fmt: skip
+
+
+@body
+def _biases(lane, units, deltas, r, rows, gradient, g):
+    """Gradient of ``units`` biases. deltas : (rows * width, L). gradient : shared."""
+    one, L, width = (0,), rows_of(lane), values_of(lane, units)
+    for u in range(width):
+        total = splat(lane, 0.0)
+        for s in range(rows):
+            total = total + load(lane, deltas, r + s * width + u)
+        store_tile_across(lane, gradient, g + u * L, 0, 1, units - u * L, one, one, (total,))
+
+
+@inlined_body
+def _finish(lane, task, state, work, p, g, count, at_once, chunked, is_first, weights):
+    """After a gradient of ``count`` parameters: their step, or the sum of the chunks."""
+    net = net_of(lane)
+    if at_once:
+        step_parameters(
+            net, task, state.rates, work.step, state.params, p, work.gradient, g, state.moments,
+            count, load(net, work.step, SCALE), weights,
+        )  # fmt: skip
+    elif chunked:
+        add_chunk(net, work.gradient, p, work.total, p, count, is_first)
+
+
+@body
+def _layer_part(
+    lane, task, layers, k, below, x, rows_below, r, state, work, first, rows, at_once, chunked,
+    is_first, part, parts,
+):  # fmt: skip
+    """A part of a layer's weights over a chunk: ``rows`` rows of the tile from ``first`` on.
+
+    below : the layer's inputs in lanes, from value x on. rows_below : the same row by row, from
+    value r on.
+    """
+    layer, L, stride = layers[k], rows_of(lane), task.stride
+    inputs, units = layer[INPUTS], layer[UNITS]
+    deltas = turned(lane, layers, k, stride)
+    if is_along_inputs(lane, layer):
+        step = len(unit_extent(lane))
+        u, stop = share(part, parts, units, step)
+        size = max(step, _AT_ONCE // inputs // step * step)
+        while u < stop:
+            end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
+            _units_along_inputs(lane, layer, stride, rows_below, r, work, first, rows, u, end, p)
+            _finish(
+                lane, task, state, work, p, p, (end - u) * inputs, at_once, chunked, is_first, True
+            )
+            u = end
+    else:
+        u, stop = share(parts - 1 - part, parts, units, L)
+        if u < stop:
+            p = layer[WEIGHTS] + u * inputs
+            _inputs_along_units(
+                lane, layer, stride, below, x, deltas, work, first, rows, u, stop, p
+            )
+            _finish(
+                lane, task, state, work, p, p, (stop - u) * inputs, at_once, chunked, is_first,
+                True,
+            )  # fmt: skip
+    if layer[BIASES] >= 0 and k % parts == part:
+        p = layer[BIASES]
+        values = deltas + first * values_of(lane, units)
+        _biases(lane, units, work.delta_rows, values, rows, flat(work.gradient), p)
+        _finish(lane, task, state, work, p, p, units, at_once, chunked, is_first, False)
+
+
+@body
+def weights_part(lane, task, layers, state, work, row, rows, adds, part, parts):
+    """A thread's part of all weights: gradient sums chunk by chunk, added to the batch's where
+    ``adds``; and where a batch is one chunk the step."""
+    at_once = steps_at_once(task)
+    for k in range(len(layers)):
+        for first in range(0, rows, CHUNK):  # several where batch norm makes a batch one tile
+            count, is_first = min(CHUNK, rows - first), row + first == 0
+            if k == 0:
+                _layer_part(
+                    lane, task, layers, k, work.lane_inputs, 0, work.input_rows, 0, state, work,
+                    first, count, at_once, adds, is_first, part, parts,
+                )  # fmt: skip
+            else:
+                x = layers[k - 1, VALUES] * task.stride
+                r = turned(lane, layers, k - 1, task.stride)
+                _layer_part(
+                    lane, task, layers, k, work.values, x, work.value_rows, r, state, work,
+                    first, count, at_once, adds, is_first, part, parts,
+                )  # fmt: skip
+
+
+@body
+def steps_at_once(task):
+    """Whether parameters take their step as soon as their gradient is known."""
+    return task.batch <= min(task.tile, CHUNK) and not task.clips_norm and not task.batch_norm
