@@ -1,5 +1,6 @@
 """With every setting switched on: what a net's bits do not depend on, and nets that diverge."""
 
+import functools
 import multiprocessing
 import os
 from functools import cache
@@ -9,9 +10,9 @@ import oracle
 import pytest
 
 import shoal
-from shoal import engine, plan, prediction, repacking
+from shoal import choice, engine, repacking
+from shoal.choice import LaneWidth
 from shoal.kernels import cpu, layout
-from shoal.plan import LaneWidth
 from shoal.rows import split_rows
 from shoal.scores import variation
 from shoal.settings import ACTIVATIONS
@@ -190,11 +191,15 @@ class Launches:
 
     def __init__(self, monkeypatch):
         self.inside_epochs = self.inside_batches = self.of_groups = 0
-        self.launch = cpu.train
-        monkeypatch.setattr(cpu, "train", self)
+        for name in ("train", "train_dense"):
+            launch = functools.partial(self.see, getattr(cpu, name))
+            monkeypatch.setattr(cpu, name, launch)
 
-    def __call__(self, lane, task, *rest):
-        first, last, start, stop = rest[-4:]
+    def see(self, launch, lane, task, *rest):
+        first, last, start, stop, evaluating = rest[-5:]
+        if evaluating:
+            launch(lane, task, *rest)
+            return
         per_batch = -(-task.batch // task.tile)
         training = task.rows // task.batch * per_batch + -(-(task.rows % task.batch) // task.tile)
         validation = -(-task.validation_rows // max(1, task.validation_tile))
@@ -202,7 +207,7 @@ class Launches:
         self.inside_epochs += tile > 0
         self.inside_batches += 0 < tile < training and tile % per_batch > 0
         self.of_groups += last - first > 1 and start > 0
-        self.launch(lane, task, *rest)
+        launch(lane, task, *rest)
 
 
 def set_seconds(monkeypatch, launch, first, at_once, phase=engine._PHASE):
@@ -225,8 +230,8 @@ SLICES = {
 def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
     """(With batch norm a tile is the batch.)"""
     expected = right(dtype)
-    monkeypatch.setattr(plan, "_LARGEST_TILE", tile)
-    monkeypatch.setattr(plan, "_SMALLEST_TILE", min(tile, 64))
+    monkeypatch.setattr(choice, "LARGEST_TILE", tile)
+    monkeypatch.setattr(choice, "SMALLEST_TILE", min(tile, 64))
     set_seconds(monkeypatch, *seconds)
     launches = Launches(monkeypatch)
     assert not unequal(prints(dtype, threads=1), expected)
@@ -234,16 +239,13 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
         assert launches.inside_epochs > 10
         assert launches.inside_batches > 10 or tile == 256
     if seconds == SLICES["several groups in many launches"]:
-        assert launches.of_groups > 10
+        assert launches.of_groups > (10 if dtype == "float64" else 0)  # of half as many lanes
 
 
 def test_lanes_and_register_tiles(monkeypatch):
     """Others than any processor is given; see `test_invariance` for another processor."""
     expected = right("float32")
-    for module in (plan, prediction):
-        monkeypatch.setattr(
-            module, "lane_width", lambda dtype, register_bytes: LaneWidth(4, (1, 1))
-        )
+    monkeypatch.setattr(choice, "lane_width", lambda dtype, register_bytes: LaneWidth(4, (1, 1)))
     assert not unequal(prints("float32"), expected)
 
 
@@ -276,7 +278,8 @@ def test_repacking(dtype, threads, seconds, monkeypatch):
     some, repacks.count = repacks.count, 0
     monkeypatch.setattr(repacking, "_WORTH", 1.0)
     assert not unequal(prints(dtype, threads=threads), expected)
-    assert repacks.count > max(some, 20) and some > 0
+    assert repacks.count > max(some, 20)
+    assert some > 0 or dtype == "float32"  # of which three groups hold all nets
 
 
 def _in_a_child(send, dtype):

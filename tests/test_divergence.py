@@ -5,7 +5,7 @@ import oracle
 import pytest
 
 import shoal
-from shoal import engine, plan, reference
+from shoal import choice, engine, reference
 from shoal.settings import ACTIVATIONS
 
 pytestmark = pytest.mark.kernels
@@ -100,7 +100,7 @@ def test_neighbours_are_unharmed(order, hidden, dtype):
 @pytest.mark.parametrize("seconds", [0, 1e-5, 1e-4, 1e3])
 @hiddens
 def test_slices_change_nothing(hidden, dtype, tile, seconds, monkeypatch):
-    monkeypatch.setattr(plan, "_LARGEST_TILE", tile)
+    monkeypatch.setattr(choice, "LARGEST_TILE", tile)
     monkeypatch.setattr(engine, "_LAUNCH", seconds)
     monkeypatch.setattr(engine, "_FIRST_LAUNCH", seconds)
     monkeypatch.setattr(engine, "_AT_ONCE", seconds)

@@ -6,7 +6,7 @@ import pytest
 from test_every_setting import check, random_net, right
 
 import shoal
-from shoal import plan
+from shoal import choice
 
 pytestmark = pytest.mark.kernels
 
@@ -16,7 +16,7 @@ SIZES = [(38, 1, 2), (130, 6, 3), (600, 18, 5)]
 
 def choose(monkeypatch, dense):
     """Let the plan choose one engine whatever the nets."""
-    monkeypatch.setattr(plan, "is_dense", lambda *given: dense)
+    monkeypatch.setattr(choice, "is_dense", lambda *given: dense)
 
 
 def wide_net(generator, rows):
@@ -54,7 +54,7 @@ def test_engines(rows, inputs, outputs, how, dense, dtype, monkeypatch):
 @pytest.mark.parametrize("rows, inputs, outputs", SIZES)
 def test_threads_that_share_a_net(rows, inputs, outputs, how, threads, dtype, monkeypatch):
     choose(monkeypatch, True)
-    monkeypatch.setattr(plan, "_WORTH_A_TEAM", 0)
+    monkeypatch.setattr(choice, "WORTH_A_TEAM", 0)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
     for _ in range(25):

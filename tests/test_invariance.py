@@ -1,5 +1,6 @@
 """What a net's bits do not depend on, and what they must equal."""
 
+import functools
 import json
 import multiprocessing
 import os
@@ -17,9 +18,9 @@ import test_all_together as together
 from numba import njit
 
 import shoal
-from shoal import engine, plan, prediction, reference
+from shoal import choice, engine, prediction, reference
+from shoal.choice import LaneWidth
 from shoal.kernels import cpu, random
-from shoal.plan import LaneWidth
 from shoal.settings import ACTIVATIONS
 
 pytestmark = pytest.mark.kernels
@@ -127,17 +128,20 @@ class Launches:
 
     def __init__(self, monkeypatch):
         self.all = self.inside_epochs = self.inside_batches = 0
-        self.launch = cpu.train
-        monkeypatch.setattr(cpu, "train", self)
+        for name in ("train", "train_dense"):
+            launch = functools.partial(self.see, getattr(cpu, name))
+            monkeypatch.setattr(cpu, name, launch)
 
-    def __call__(self, lane, task, *rest):
-        tiles_of_batch = -(-task.batch // task.tile)
-        last = -(-(task.rows % task.batch) // task.tile)
-        stop = rest[-1] % (task.rows // task.batch * tiles_of_batch + last)
-        self.all += rest[-1] > rest[-2]
-        self.inside_epochs += stop > 0
-        self.inside_batches += stop % tiles_of_batch > 0
-        self.launch(lane, task, *rest)
+    def see(self, launch, lane, task, *rest):
+        *_, start, stop, evaluating = rest
+        if not evaluating:
+            tiles_of_batch = -(-task.batch // task.tile)
+            last = -(-(task.rows % task.batch) // task.tile)
+            tile = stop % (task.rows // task.batch * tiles_of_batch + last)
+            self.all += stop > start
+            self.inside_epochs += tile > 0
+            self.inside_batches += tile % tiles_of_batch > 0
+        launch(lane, task, *rest)
 
 
 @dtypes
@@ -145,8 +149,8 @@ class Launches:
 @pytest.mark.parametrize("seconds", [0, 1e-4, 1e3])
 def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
     expected = right(dtype)
-    monkeypatch.setattr(plan, "_LARGEST_TILE", tile)
-    monkeypatch.setattr(plan, "_SMALLEST_TILE", min(tile, 64))
+    monkeypatch.setattr(choice, "LARGEST_TILE", tile)
+    monkeypatch.setattr(choice, "SMALLEST_TILE", min(tile, 64))
     monkeypatch.setattr(engine, "_LAUNCH", seconds)
     monkeypatch.setattr(engine, "_FIRST_LAUNCH", seconds / 7)
     monkeypatch.setattr(engine, "_AT_ONCE", seconds)
@@ -160,8 +164,7 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
 
 
 def use_width(width, set_attribute):
-    for module in (plan, prediction):
-        set_attribute(module, "lane_width", lambda dtype, register_bytes: width)
+    set_attribute(choice, "lane_width", lambda dtype, register_bytes: width)
 
 
 def test_lanes_and_register_tiles(monkeypatch):

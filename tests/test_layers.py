@@ -13,6 +13,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "shoal"
 LAYERS = [
     {"kernels"},
     {"checks", "settings", "grid", "data", "rows", "scores", "reference"},
+    {"structure"},
+    {"choice"},
     {"plan"},
     {"memory", "repacking"},
     {"workspaces", "teams"},

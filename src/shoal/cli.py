@@ -80,9 +80,9 @@ def info() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from .choice import lane_width
     from .kernels import jit
-    from .kernels.lanes import CHECKED
-    from .plan import lane_width
+    from .kernels.emission import CHECKED
 
     register = jit.register_bytes()
     lanes = {dtype: lane_width(np.dtype(dtype), register).lanes for dtype in ("float32", "float64")}

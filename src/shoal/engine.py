@@ -16,23 +16,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .choice import tile_of
 from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
 from .memory import aligned, allocate
-from .plan import (
-    Block,
-    Piece,
-    Plan,
-    Structure,
-    cut,
-    initial_factors,
-    tile_of,
-)
+from .plan import Block, Piece, Plan, cut
 from .repacking import repack
 from .rows import row_weights
 from .scores import variation
+from .structure import Structure, initial_factors
 from .teams import leading
 from .workspaces import counts_of, evaluation_workspace, team_workspaces, training_workspace
 

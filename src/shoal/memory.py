@@ -16,8 +16,9 @@ from .kernels.layout import (
     STATUS,
     State,
 )
-from .plan import SCHEDULE_CODES, Block, Layers
+from .plan import Block
 from .settings import dropout_rates
+from .structure import SCHEDULE_CODES, Layers
 
 Floats = NDArray[Any]
 

@@ -4,288 +4,29 @@ A plan says where each net of a sweep stands and what each launch does. It decid
 bits: those depend on a net's settings, its seed and the data alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import choice
+from .choice import LaneWidth
 from .data import Target
 from .grid import Grid
-from .kernels import layers as codes
-from .kernels import layout, losses, optimizers, random, schedules
-from .kernels.jit import jit_is_on
+from .kernels import layout, losses, optimizers
 from .kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER, Task
-from .kernels.vectors import LaneGroup
-from .settings import check_rows, check_together, dropout_rates
-
-ACTIVATION_CODES = {
-    "identity": codes.IDENTITY,
-    "sigmoid": codes.SIGMOID,
-    "tanh": codes.TANH,
-    "relu": codes.RELU,
-    "leaky_relu": codes.LEAKY_RELU,
-    "elu": codes.ELU,
-    "selu": codes.SELU,
-    "gelu": codes.GELU,
-    "silu": codes.SILU,
-    "softplus": codes.SOFTPLUS,
-    "exp": codes.EXP,
-    "softmax": codes.SOFTMAX,
-}
-LOSS_CODES = {
-    "squared_error": losses.SQUARED_ERROR,
-    "absolute_error": losses.ABSOLUTE_ERROR,
-    "huber": losses.HUBER,
-    "quantile": losses.QUANTILE,
-    "cross_entropy": losses.CROSS_ENTROPY,
-    "poisson": losses.POISSON,
-}
-OPTIMIZER_CODES = {
-    "sgd": optimizers.SGD,
-    "rmsprop": optimizers.RMSPROP,
-    "adagrad": optimizers.ADAGRAD,
-    "adam": optimizers.ADAM,
-    "adamw": optimizers.ADAM,
-    "rprop": optimizers.RPROP,
-}
-SCHEDULE_CODES = {
-    "constant": schedules.CONSTANT,
-    "step": schedules.STEP,
-    "exponential": schedules.EXPONENTIAL,
-    "cosine": schedules.COSINE,
-    "invscaling": schedules.INVSCALING,
-    "adaptive": schedules.ADAPTIVE,
-}
-RELU_LIKE = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")
-
-
-def every_of(epochs: int, record_every: int | None) -> int:
-    """Epochs between records."""
-    return record_every or max(1, -(-epochs // 100))
-
-
-def _given(value: Any) -> bool:
-    return value is not None
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _drops(dropout: float | tuple[float, ...]) -> tuple[bool, bool]:
-    """Whether inputs, and whether hidden units, are dropped."""
-    if isinstance(dropout, tuple):
-        return dropout[0] > 0, any(rate > 0 for rate in dropout[1:])
-    return False, dropout > 0
-
-
-# What makes two nets of one block: all but the scalars and the seeds, which may differ by lane. Of
-# scalars that a net may do without, whether it does: 0 * w is another operation than none.
-_STRUCTURAL: Final[Mapping[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(
-        ("hidden", "activation", "output", "loss", "bias", "init", "batch_size", "shuffle",
-         "reduction", "optimizer", "nesterov", "batch_norm", "class_weight"),
-        _itself,
-    ),
-    "dropout": _drops,
-    "momentum": bool,
-    "l1": bool,
-    "l2": bool,
-    "weight_decay": bool,
-    "clip_delta": _given,
-    "clip_norm": _given,
-    "patience": _given,
-    "schedule": lambda value: (value == "adaptive", value == "constant"),
-    "warmup_epochs": bool,
-}  # fmt: skip
-
-# Rows of a tile, so that values and deltas stay in the L2 cache.
-_TILE_BYTES = 512 * 1024
-_SMALLEST_TILE, _LARGEST_TILE = 64, layout.CHUNK
-# Weights times rows of a tile, from which on threads that share it gain more than they wait.
-_WORTH_A_TEAM = 10_000
-
-
-class Structure(NamedTuple):
-    """What all nets of a block have in common."""
-
-    widths: tuple[int, ...]
-    activations: tuple[str, ...]
-    output: str
-    loss: str
-    bias: bool
-    init: str
-    every: int  # epochs between records
-    batch: int
-    shuffle: bool
-    mean: bool
-    optimizer: int
-    batch_norm: bool = False
-    class_weight: Any = None
-    penalised: bool = False
-    decays: bool = False
-    clips_deltas: bool = False
-    clips_norm: bool = False
-    drops: bool = False
-    drops_inputs: bool = False
-    scheduled: bool = False
-    adaptive: bool = False
-    keeps_best: bool = False
-
-    @property
-    def watched(self) -> bool:
-        """Whether the losses of its epochs have consequences."""
-        return self.adaptive or self.keeps_best
-
-    @classmethod
-    def of(cls, settings: dict[str, Any], target: Target, rows: int, inputs: int) -> "Structure":
-        """Structure of one net with these settings on data of this size."""
-        settings = check_together(settings)
-        check_rows(settings, rows)
-        output, loss, outputs = target.resolve(settings["output"], settings["loss"])
-        batch = min(settings["batch_size"] or rows, rows)
-        optimizer = OPTIMIZER_CODES[settings["optimizer"]]
-        if settings["momentum"]:
-            optimizer = optimizers.NESTEROV if settings["nesterov"] else optimizers.MOMENTUM
-        drops_inputs, drops = _drops(dropout_rates(settings))
-        return cls(
-            widths=(inputs, *settings["hidden"], outputs),
-            activations=settings["activation"],
-            output=output,
-            loss=loss,
-            bias=settings["bias"],
-            init=settings["init"],
-            every=every_of(settings["epochs"], settings["record_every"]),
-            batch=batch,
-            shuffle=settings["shuffle"] and batch < rows,
-            mean=settings["reduction"] == "mean",
-            optimizer=optimizer,
-            batch_norm=settings["batch_norm"] and len(settings["hidden"]) > 0,
-            class_weight=settings["class_weight"],
-            penalised=settings["l1"] > 0 or settings["l2"] > 0,
-            decays=settings["weight_decay"] > 0,
-            clips_deltas=settings["clip_delta"] is not None,
-            clips_norm=settings["clip_norm"] is not None,
-            drops=drops,
-            drops_inputs=drops_inputs,
-            scheduled=settings["schedule"] != "constant" or settings["warmup_epochs"] > 0,
-            adaptive=settings["schedule"] == "adaptive",
-            keeps_best=settings["patience"] is not None,
-        )
-
-
-class LaneWidth(NamedTuple):
-    """What stands side by side, and the register tile that goes with it."""
-
-    lanes: int  # nets of a group
-    tile: tuple[int, int]
-    rows: int = 0  # rows of one net, in the dense engine; 0: lanes are nets
-
-    @property
-    def dense(self) -> bool:
-        """Whether lanes are rows of one net."""
-        return self.rows > 0
-
-    def group(self, dtype: Any) -> LaneGroup:
-        """The lanes as kernels take them."""
-        return LaneGroup(dtype, self.rows or self.lanes, self.tile, self.rows or 1)
-
-
-def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes of a group: 128 bytes of nets with tiles of 4 units x 2 rows; without AVX-512 half of
-    both, as there are half as many registers.
-
-    Eight sums in flight hide the latency of an fma, sixteen registers of sums feed on each element
-    that is loaded twice. Measured on one core with AVX-512, float32, in ns a net and step (3-4-1)
-    and GFLOP/s of a sweep, 117 being the most that the core's arithmetic can do:
-
-    ====================  =====  ========  =======  =====
-    float32               3-4-1  64-32-10  30-16-2  4-8-3
-    ====================  =====  ========  =======  =====
-    32 lanes, 4 x 2        14.6      69.0     56.5   23.2
-    32 lanes, 2 x 4        17.5      68.9     59.0   24.3
-    32 lanes, 2 x 2        15.8      68.5     57.9   22.7
-    32 lanes, 3 x 2        16.0      65.8     53.3   25.1
-    16 lanes, 2 x 4        22.0      65.0     53.8   22.7
-    16 lanes, 4 x 4        17.8      64.9     56.2   22.7
-    64 lanes, 1 x 1        17.4      51.6     42.6   20.4
-    ====================  =====  ========  =======  =====
-    """
-    if register_bytes == 64:
-        return LaneWidth(128 // np.dtype(dtype).itemsize, (4, 2))
-    return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 2))
-
-
-def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes of the dense engine: 64 bytes of rows."""
-    tile = (4, 2) if register_bytes == 64 else (2, 2)
-    return LaneWidth(1, tile, 64 // np.dtype(dtype).itemsize if jit_is_on() else 1)
-
-
-def is_dense(structure: Structure, nets: int, rows: int, dtype: Any) -> bool:
-    """Whether nets of this structure are trained one by one."""
-    return nets == 1
-
-
-class Layers(NamedTuple):
-    """Where a net's parameters stand."""
-
-    table: NDArray[np.int64]  # (layers, COLUMNS), which kernels read
-    parameters: int  # P, that are trained
-    statistics: int  # running ones of batch norm, behind them
-
-    @property
-    def size(self) -> int:
-        """Numbers of a net."""
-        return self.parameters + self.statistics
-
-
-def positions(structure: Structure) -> Layers:
-    """Lay out the parameters of nets of this structure."""
-    rows, p, v, r = [], 0, 0, 0
-    names = (*structure.activations, structure.output)
-    for k, (inputs, units) in enumerate(pairwise(structure.widths)):
-        start, biases, scales = p, -1, -1
-        p += inputs * units
-        if structure.bias:
-            biases, p = p, p + units
-        normalised = structure.batch_norm and k < len(structure.activations)
-        if normalised:
-            scales, p = p, p + 2 * units
-        statistics, r = (r, r + 2 * units) if normalised else (-1, r)
-        code = ACTIVATION_CODES[names[k]]
-        rows.append([inputs, units, start, biases, code, v, scales, statistics])
-        v += units
-    for row in rows:
-        if row[layout.STATISTICS] >= 0:
-            row[layout.STATISTICS] += p
-    return Layers(np.array(rows, np.int64), p, r)
-
-
-def tile_rows(batch: int, units: int, lane_bytes: int) -> int:
-    """Rows of a tile."""
-    tile = _LARGEST_TILE
-    while tile > _SMALLEST_TILE and 2 * tile * units * lane_bytes > _TILE_BYTES:
-        tile //= 2
-    return min(tile, batch)
-
-
-def tile_of(structure: Structure, width: LaneWidth, rows: int, dtype: Any) -> tuple[int, int]:
-    """Rows of a tile of so many rows, and the stride from unit to unit."""
-    lane_bytes = width.lanes * np.dtype(dtype).itemsize
-    tile = min(rows, layout.CHUNK)
-    if not width.dense:
-        tile = tile_rows(rows, sum(structure.widths[1:]), lane_bytes)
-    return tile, row_stride(-(-tile // (width.rows or 1)))
-
-
-def row_stride(tile: int) -> int:
-    """Stride from unit to unit: odd for long tiles, as a power of two would map all units to a few
-    sets of the cache."""
-    return tile if tile < 16 else tile | 1
+from .structure import (
+    ACTIVATION_CODES,
+    LOSS_CODES,
+    STRUCTURAL,
+    Layers,
+    Structure,
+    every_of,
+    positions,
+)
 
 
 def records(epochs: int, every: int, first: int = 0) -> NDArray[np.int64]:
@@ -294,30 +35,6 @@ def records(epochs: int, every: int, first: int = 0) -> NDArray[np.int64]:
     if epochs > first and (not len(recorded) or recorded[-1] != epochs - 1):
         recorded = np.append(recorded, epochs - 1)
     return recorded
-
-
-def initial_factors(structure: Structure) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Kind of random number and factor of each layer's initial weights.
-
-    Sources: Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998.
-    """
-    kinds, factors = [], []
-    names = (*structure.activations, structure.output)
-    for inputs, units, name in zip(structure.widths[:-1], structure.widths[1:], names, strict=True):
-        init = structure.init
-        if init == "auto":
-            init = "he_uniform" if name in RELU_LIKE else "glorot_uniform"
-        kinds.append(random.NORMAL if init.endswith("normal") else random.UNIFORM)
-        square = {
-            "uniform": 1.0,
-            "glorot_uniform": 6.0 / (inputs + units),
-            "glorot_normal": 2.0 / (inputs + units),
-            "he_uniform": 6.0 / inputs,
-            "he_normal": 2.0 / inputs,
-            "lecun_normal": 1.0 / inputs,
-        }[init]
-        factors.append(np.sqrt(square))
-    return np.array(kinds, np.int64), np.array(factors, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,7 +100,7 @@ class Block:
         if not self.width.dense or self.structure.batch_norm:
             return 1
         products = sum(i * o for i, o in pairwise(self.structure.widths))
-        if products * min(task.tile, task.batch) < _WORTH_A_TEAM:
+        if products * min(task.tile, task.batch) < choice.WORTH_A_TEAM:
             return 1
         return max(1, -(-task.tile // self.width.rows))
 
@@ -478,11 +195,13 @@ def _task(
     """Numbers for the kernels. rows : of the training, of the validation."""
     tile = structure.batch
     if not structure.batch_norm:  # which needs a whole batch at each layer
-        tile, _ = tile_of(structure, width, structure.batch, dtype)
+        tile, _ = choice.tile_of(structure, width, structure.batch, dtype)
     least = tile if not width.dense else 0
-    looked_at = layout.CHUNK if width.dense else _SMALLEST_TILE
-    validation_tile = min(rows[1], max(least, tile_of(structure, width, looked_at, dtype)[0]))
-    stride = row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
+    looked_at = layout.CHUNK if width.dense else choice.SMALLEST_TILE
+    validation_tile = min(
+        rows[1], max(least, choice.tile_of(structure, width, looked_at, dtype)[0])
+    )
+    stride = choice.row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
     return Task(
         rows=rows[0],
         inputs=structure.widths[0],
@@ -544,7 +263,7 @@ def make_plan(
         Epochs that the nets are trained for already; theirs come on top.
     """
     every = grid.candidates["record_every"][0]
-    cases = {**_STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
+    cases = {**STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
     first, group = grid.coarser(cases).groups(cases)
     structures = [Structure.of(grid.settings(int(i)), target, rows[0], inputs) for i in first]
     distinct = {structure: k for k, structure in enumerate(dict.fromkeys(structures))}
@@ -557,9 +276,9 @@ def make_plan(
     for structure, k in distinct.items():
         nets = by_structure[ends[k - 1] if k else 0 : ends[k]]
         layers = positions(structure)
-        width = lane_width(dtype, register_bytes)
-        if is_dense(structure, len(nets), rows[0], dtype):
-            width = row_width(dtype, register_bytes)
+        width = choice.lane_width(dtype, register_bytes)
+        if choice.is_dense(structure, len(nets), rows[0], dtype):
+            width = choice.row_width(dtype, register_bytes)
         score = score_code(target, structure)
         task = _task(structure, layers, score, rows, weighted, width, dtype)
         for ordering, members in _arrange(

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import choice
 from .kernels import cpu, jit
 from .kernels.layout import Task
 from .kernels.vectors import LaneGroup
 from .memory import BatchNorm, pack
-from .plan import ACTIVATION_CODES, Structure, lane_width, positions, row_stride, tile_rows
+from .structure import ACTIVATION_CODES, Structure, positions
 from .workspaces import prediction_workspace
 
 Floats = NDArray[Any]
@@ -44,10 +45,10 @@ def predict(
         batch_norm=norms is not None,
     )
     layers = positions(structure)
-    width = lane_width(dtype, jit.register_bytes())
+    width = choice.lane_width(dtype, jit.register_bytes())
     L, units = width.lanes, sum(widths[1:])
-    tile = tile_rows(-(-n // L), units + inputs, L * dtype.itemsize)
-    stride = row_stride(tile)
+    tile = choice.tile_rows(-(-n // L), units + inputs, L * dtype.itemsize)
+    stride = choice.row_stride(tile)
     numbers = dict.fromkeys(Task._fields, 0) | {
         "rows": n,
         "inputs": inputs,

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from .choice import LaneWidth
 from .kernels import layout, losses, team
 from .kernels import optimizers as rows_of
 from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, Task, Workspace
 from .kernels.sums import PARTIALS
 from .memory import aligned, aligned_all
-from .plan import Block, LaneWidth, Structure
+from .plan import Block
+from .structure import Structure
 
 _SHARED = ("shared_inputs", "shared_targets", "shared_weights")
 _OF_NETS = (

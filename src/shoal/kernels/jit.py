@@ -30,7 +30,7 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.untyped_passes import IRProcessing
 
-from .lanes import CHECKED
+from .emission import CHECKED
 from .vectors import LaneGroup
 
 # error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is

@@ -18,176 +18,22 @@ nor on its neighbours. With ``SHOAL_CHECKED=1`` in the environment every load an
 index and raises ``IndexError``.
 """
 
-import os
-
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from .emission import Place, emit_fma, emit_splat, fraction_bits, lane_number, transpose, value_type
 from .vectors import (
     LaneGroupType,
     Mask,
-    Vec,
     element_of,
     integer_constant,
     llvm_integer,
     llvm_type,
     suffix,
 )
-
-CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
-
-_I32 = ir.IntType(32)
-
-
-# ---------------------------------------------------------------- emission
-
-
-def emit_spread(builder, scalar, n):
-    """A vector that holds a scalar n times."""
-    undefined = ir.Constant(ir.VectorType(scalar.type, n), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(_I32, 0))
-    zeros = ir.Constant(ir.VectorType(_I32, n), [0] * n)
-    return builder.shuffle_vector(first, undefined, zeros)
-
-
-def emit_splat(builder, typ, scalar):
-    return emit_spread(builder, scalar, typ.n) if isinstance(typ, Vec) else scalar
-
-
-def _value_type(lane, array):
-    """Type of a value of this lane read from this array."""
-    return lane.value if isinstance(lane, LaneGroupType) else array.dtype
-
-
-def _raise_unless(context, builder, condition, message):
-    with cgutils.if_unlikely(builder, builder.not_(condition)):
-        context.call_conv.return_user_exc(builder, IndexError, (message,))
-
-
-def lane_number(context, builder, lane, value):
-    """Number of a lane whose values are single numbers."""
-    if isinstance(lane, LaneGroupType):
-        return ir.Constant(context.get_value_type(types.intp), 0)
-    return context.cast(builder, value, lane, types.intp)
-
-
-class _Place:
-    """Addresses of one lane's elements in one array: C-contiguous, unchecked unless CHECKED."""
-
-    def __init__(self, context, builder, lane, lane_value, array, array_value):
-        self.context, self.builder, self.lane, self.array = (context, builder, lane, array)
-        self.type = _value_type(lane, array)
-        self.vector = isinstance(self.type, Vec)
-        made = context.make_array(array)(context, builder, array_value)
-        self.data, self.shape = made.data, cgutils.unpack_tuple(builder, made.shape)
-        if not self.vector and array.ndim == 2:
-            self.lane_index = lane_number(context, builder, lane, lane_value)
-
-    def _check(self, position):
-        inside = self.builder.icmp_unsigned("<", position, self.shape[0])
-        _raise_unless(self.context, self.builder, inside, "a kernel left its array")
-        if self.vector and self.array.ndim == 2:
-            lanes = ir.Constant(position.type, self.lane.n)
-            same = self.builder.icmp_signed("==", self.shape[1], lanes)
-            _raise_unless(self.context, self.builder, same, "an array has another lane width")
-
-    def _address(self, position):
-        builder = self.builder
-        if CHECKED:
-            self._check(position)
-        if self.array.ndim == 1:
-            return builder.gep(self.data, [position])
-        if self.vector:
-            position = builder.mul(position, ir.Constant(position.type, self.lane.n), flags=["nsw"])
-            pointer = llvm_type(self.type).as_pointer()
-            return builder.bitcast(builder.gep(self.data, [position]), pointer)
-        position = builder.add(builder.mul(position, self.shape[1]), self.lane_index)
-        return builder.gep(self.data, [position])
-
-    def load(self, position):
-        if self.array.ndim == 1:
-            return emit_splat(self.builder, self.type, self.builder.load(self._address(position)))
-        align = element_of(self.type).bitwidth // 8
-        return self.builder.load(self._address(position), align=align)
-
-    def load_across(self, position):
-        """As many consecutive elements of a shared array as there are lanes, one a lane."""
-        if not self.vector:
-            return self.builder.load(self._address(position))
-        if CHECKED:
-            self._check(self.builder.add(position, ir.Constant(position.type, self.lane.n - 1)))
-        pointer = self.builder.bitcast(self._address(position), llvm_type(self.type).as_pointer())
-        return self.builder.load(pointer, align=element_of(self.type).bitwidth // 8)
-
-    def store(self, position, value):
-        align = element_of(self.type).bitwidth // 8
-        self.builder.store(value, self._address(position), align=align)
-
-    def store_across(self, position, count, value):
-        """Set consecutive elements of a shared array to the first ``count`` lanes."""
-        builder = self.builder
-        if not self.vector:
-            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
-                self.store(position, value)
-            return
-        n = self.lane.n
-        lanes = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
-        limit = emit_spread(builder, builder.trunc(count, _I32), n)
-        mask = builder.icmp_signed("<", lanes, limit)
-        if CHECKED:
-            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
-                most = ir.Constant(count.type, n)
-                taken = builder.select(builder.icmp_signed("<", count, most), count, most)
-                last = builder.sub(builder.add(position, taken), ir.Constant(count.type, 1))
-                self._check(last)
-        pointer = builder.gep(self.data, [position])
-        pointer = builder.bitcast(pointer, value.type.as_pointer())
-        name = f"llvm.masked.store.{suffix(self.type)}.p0"
-        function = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, _I32, mask.type])
-        callee = cgutils.get_or_insert_function(builder.module, function, name)
-        align = ir.Constant(_I32, element_of(self.type).bitwidth // 8)
-        builder.call(callee, [value, pointer, align, mask])
-
-    def steps(self, position, stride, extent):
-        """The positions p, p + stride, ...: as many as ``extent`` has."""
-        for k in range(len(extent)):
-            if k:
-                position = self.builder.add(position, stride, flags=["nsw"])
-            yield position
-
-
-def _emit_fma(builder, typ, x, y, z):
-    function = ir.FunctionType(x.type, [x.type] * 3)
-    name = f"llvm.fma.{suffix(typ)}"
-    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), [x, y, z])
-
-
-def _transpose(builder, vectors):
-    """Transpose n vectors of n (a power of two): swap off-diagonal halves at every scale."""
-    n, vectors = len(vectors), list(vectors)
-    scale = 1
-    while scale < n:
-        for i in range(n):
-            if i & scale:
-                continue
-            x, y = vectors[i], vectors[i + scale]
-            upper = [e if not e & scale else n + e - scale for e in range(n)]
-            lower = [e + scale if not e & scale else n + e for e in range(n)]
-            for k, elements in ((i, upper), (i + scale, lower)):
-                mask = ir.Constant(ir.VectorType(_I32, n), elements)
-                vectors[k] = builder.shuffle_vector(x, y, mask)
-        scale *= 2
-    return vectors
-
-
-def _fraction_bits(typ):
-    return 23 if element_of(typ).bitwidth == 32 else 52
-
-
-# ---------------------------------------------------------------- the vocabulary
 
 
 def word(meaning):
@@ -214,9 +60,9 @@ def fetch(tc, lane, a, p):
     """Element p: of this lane where ``a`` is (positions, L), shared where it is (positions,)."""
 
     def codegen(context, builder, sig, args):
-        return _Place(context, builder, lane, args[0], a, args[1]).load(args[2])
+        return Place(context, builder, lane, args[0], a, args[1]).load(args[2])
 
-    return _value_type(lane, a)(lane, a, _p), codegen
+    return value_type(lane, a)(lane, a, _p), codegen
 
 
 load = fetch  # by convention of an array that has lanes
@@ -231,7 +77,7 @@ def store(tc, lane, a, p, v):
     """Set element p of this lane. ``a`` is (positions, L), or (positions,) of one lane."""
 
     def codegen(context, builder, sig, args):
-        _Place(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
+        Place(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
         return context.get_dummy_value()
 
     return types.void(lane, a, _p, v), codegen
@@ -244,10 +90,10 @@ def store(tc, lane, a, p, v):
 )
 def fetch_strip(tc, lane, a, p, stride, extent):
     """Tuple of the elements p, p + stride, ...: as many as ``extent`` has."""
-    typ = types.UniTuple(_value_type(lane, a), len(extent))
+    typ = types.UniTuple(value_type(lane, a), len(extent))
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], a, args[1])
+        place = Place(context, builder, lane, args[0], a, args[1])
         values = [place.load(q) for q in place.steps(args[2], args[3], extent)]
         return cgutils.pack_array(builder, values, llvm_type(place.type))
 
@@ -263,10 +109,10 @@ def fetch_strip(tc, lane, a, p, stride, extent):
 )
 def fetch_tile(tc, lane, a, p, first_stride, second_stride, first, second):
     """Tile of the elements p + k first_stride + m second_stride, m running fastest."""
-    typ = types.UniTuple(_value_type(lane, a), len(first) * len(second))
+    typ = types.UniTuple(value_type(lane, a), len(first) * len(second))
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], a, args[1])
+        place = Place(context, builder, lane, args[0], a, args[1])
         values = [
             place.load(q)
             for row in place.steps(args[2], args[3], first)
@@ -288,7 +134,7 @@ def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile)
     """Set element p + k first_stride + m second_stride to ``tile[k * len(second) + m]``."""
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], a, args[1])
+        place = Place(context, builder, lane, args[0], a, args[1])
         values = iter(cgutils.unpack_tuple(builder, args[7]))
         for row in place.steps(args[2], args[3], first):
             for q in place.steps(row, args[4], second):
@@ -309,7 +155,7 @@ def outer_fma(tc, x, y, total):
     def codegen(context, builder, sig, args):
         xs, ys, totals = (cgutils.unpack_tuple(builder, a) for a in args)
         products = [
-            _emit_fma(builder, total.dtype, u, v, totals[k * len(ys) + m])
+            emit_fma(builder, total.dtype, u, v, totals[k * len(ys) + m])
             for k, u in enumerate(xs)
             for m, v in enumerate(ys)
         ]
@@ -366,7 +212,7 @@ def splat(tc, lane, x):
 @word(lambda x, y, z: type(x)(np.float64(x) * np.float64(y) + np.float64(z)))
 def fma(tc, x, y, z):
     """x * y + z with one rounding (in plain Python: close to one)."""
-    return x(x, y, z), lambda context, builder, sig, args: _emit_fma(builder, x, *args)
+    return x(x, y, z), lambda context, builder, sig, args: emit_fma(builder, x, *args)
 
 
 @word(lambda mask, x, y: x if mask else y)
@@ -450,7 +296,7 @@ def power_of_two(tc, shifted):
     """
 
     def codegen(context, builder, sig, args):
-        fraction = _fraction_bits(shifted)
+        fraction = fraction_bits(shifted)
         bias = 127 if fraction == 23 else 1023
         integer = builder.bitcast(args[0], llvm_integer(shifted))
         biased = builder.add(integer, integer_constant(shifted, bias))
@@ -476,7 +322,7 @@ def split_exponent(tc, x, root_half):
         integer = builder.bitcast(args[0], llvm_integer(x))
         half = emit_splat(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
         start = builder.bitcast(half, llvm_integer(x))
-        shift = integer_constant(x, _fraction_bits(x))
+        shift = integer_constant(x, fraction_bits(x))
         exponent = builder.ashr(builder.sub(integer, start), shift)
         mantissa = builder.sub(integer, builder.shl(exponent, shift))
         values = [builder.sitofp(exponent, llvm_type(x)), builder.bitcast(mantissa, llvm_type(x))]
@@ -526,12 +372,12 @@ def fetch_rows(tc, lane, source, width, rows, column, i):
 
     Row r of ``source`` (n * width,) begins at ``r * width``; that of lane q is ``rows[q, column]``.
     """
-    place_type = _value_type(lane, source)
+    place_type = value_type(lane, source)
     n = lane.n if isinstance(lane, LaneGroupType) else 1
     typ = types.UniTuple(place_type, n)
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], source, args[1])
+        place = Place(context, builder, lane, args[0], source, args[1])
         made = context.make_array(rows)(context, builder, args[3])
         columns = cgutils.unpack_tuple(builder, made.shape)[1]
         values = []
@@ -544,7 +390,7 @@ def fetch_rows(tc, lane, source, width, rows, column, i):
                 builder, builder.load(builder.gep(made.data, [entry])), rows.dtype, _p
             )
             values.append(place.load_across(builder.add(builder.mul(row, args[2]), args[5])))
-        return cgutils.pack_array(builder, _transpose(builder, values), llvm_type(place_type))
+        return cgutils.pack_array(builder, transpose(builder, values), llvm_type(place_type))
 
     return typ(lane, source, _p, rows, _p, _p), codegen
 
@@ -609,9 +455,9 @@ def fetch_across(tc, lane, a, p):
     """The elements from p on of a shared array, one a lane."""
 
     def codegen(context, builder, sig, args):
-        return _Place(context, builder, lane, args[0], a, args[1]).load_across(args[2])
+        return Place(context, builder, lane, args[0], a, args[1]).load_across(args[2])
 
-    return _value_type(lane, a)(lane, a, _p), codegen
+    return value_type(lane, a)(lane, a, _p), codegen
 
 
 @word(lambda lane, a, p, step: (a[p],))
@@ -620,14 +466,14 @@ def fetch_square(tc, lane, a, p, step):
 
     ``a`` is shared: values that stand along it are turned to stand across it.
     """
-    place_type = _value_type(lane, a)
+    place_type = value_type(lane, a)
     n = lane.n if isinstance(lane, LaneGroupType) else 1
     typ = types.UniTuple(place_type, n)
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], a, args[1])
+        place = Place(context, builder, lane, args[0], a, args[1])
         values = [place.load_across(q) for q in place.steps(args[2], args[3], range(n))]
-        return cgutils.pack_array(builder, _transpose(builder, values), llvm_type(place_type))
+        return cgutils.pack_array(builder, transpose(builder, values), llvm_type(place_type))
 
     return typ(lane, a, _p, _p), codegen
 
@@ -646,7 +492,7 @@ def store_tile_across(tc, lane, a, p, step, first_count, count, first, second, t
     """
 
     def codegen(context, builder, sig, args):
-        place = _Place(context, builder, lane, args[0], a, args[1])
+        place = Place(context, builder, lane, args[0], a, args[1])
         first_count, count = args[4:6]
         values = iter(cgutils.unpack_tuple(builder, args[8]))
         lanes = ir.Constant(count.type, lane.n if place.vector else 1)

@@ -11,11 +11,9 @@ from numba import types
 from numba.core import cgutils
 
 from .elementary import circle, log
+from .emission import emit_splat, emit_spread, lane_number
 from .jit import body, outlined_body
 from .lanes import (
-    emit_splat,
-    emit_spread,
-    lane_number,
     lane_range,
     load,
     rows_of,
