@@ -6,7 +6,6 @@ bits: those depend on a net's settings, its seed and the data alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +63,8 @@ class Block:
     count: int
     epochs: NDArray[np.int64]
     first_epoch: int
+    dtype: Any
+    chosen: choice.Choice
 
     @property
     def groups(self) -> int:
@@ -97,12 +98,11 @@ class Block:
     def most_threads(self) -> int:
         """How many threads may share a net."""
         task = self.task
-        if not self.width.dense or self.structure.batch_norm:
+        if not choice.worth_a_team(self.structure, self.width.dense, task.batch):
             return 1
-        products = sum(i * o for i, o in pairwise(self.structure.widths))
-        if products * min(task.tile, task.batch) < choice.WORTH_A_TEAM:
-            return 1
-        return max(1, -(-task.tile // self.width.rows))
+        if task.batch > layout.CHUNK:
+            return -(-task.batch // layout.CHUNK)
+        return max(1, max(self.structure.widths[1:]) // 4)
 
     @property
     def tiles_of_epoch(self) -> int:
@@ -114,13 +114,38 @@ class Block:
 
     def seconds_of_epoch(self) -> float:
         """Rough time of one group and epoch; launches measure their own."""
-        widths, task = self.structure.widths, self.task
-        products = sum(i * o for i, o in pairwise(widths))
-        operations = task.rows * (3 * products + 30 * sum(widths[1:]))
-        if self.structure.watched or self.structure.every == 1:
-            operations += task.validation_rows * (products + 30 * sum(widths[1:]))
-        updates = -(-task.rows // task.batch) * 12 * task.parameters
-        return (operations + updates + 500 * self.tiles_of_epoch) * 4e-10
+        structure, task, lanes = self.structure, self.task, self.width.lanes
+        full, last = divmod(task.rows, task.batch)
+
+        def step(rows: int) -> float:
+            dense, dtype = self.width.dense, self.dtype
+            return choice.seconds_of_step(structure, dense, rows, dtype, lanes)
+
+        seconds = full * step(task.batch) + (step(last) if last else 0)
+        if structure.watched or structure.every == 1:
+            seconds += step(task.validation_rows) / 3 if task.validation_rows else 0
+        return lanes * seconds
+
+    def describe(self, threads: int) -> str:
+        """What was chosen for these nets, and why."""
+        structure, width, told = self.structure, self.width, self.chosen
+        shape = "-".join(map(str, structure.widths))
+        nets = "1 net" if self.count == 1 else f"{self.count:,} nets"
+        if width.dense:
+            how = f"one by one, {width.rows} rows in the lanes"
+            if self.count == 1 and threads > 1 and self.most_threads > 1:
+                how += f", shared by {min(threads, self.most_threads)} threads"
+            other = "lanes are nets"
+        else:
+            groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
+            how = f"{groups} of {width.lanes} nets, one in each lane"
+            other = "one by one"
+        first, second = width.tile
+        return (
+            f"{nets} {shape}, batches of {self.task.batch}: {how}, tiles of {first} units x "
+            f"{second}, {self.task.tile} rows at a time; estimated {told.seconds * 1e6:,.3g} us a "
+            f"step of all ({other}: {told.other * 1e6:,.3g} us)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +273,7 @@ def make_plan(
     inputs: int,
     dtype: Any,
     register_bytes: int,
+    threads: int,
     weighted: bool = False,
     first_epoch: int = 0,
 ) -> Plan:
@@ -257,6 +283,8 @@ def make_plan(
     ----------
     rows : (int, int)
         To train on, and to validate on.
+    threads : int
+        That will train them.
     weighted : bool
         Whether rows have sample weights.
     first_epoch : int
@@ -277,7 +305,10 @@ def make_plan(
         nets = by_structure[ends[k - 1] if k else 0 : ends[k]]
         layers = positions(structure)
         width = choice.lane_width(dtype, register_bytes)
-        if choice.is_dense(structure, len(nets), rows[0], dtype):
+        chosen = choice.choose(
+            structure, len(nets), dtype, threads, width.lanes, len(distinct) == 1
+        )
+        if chosen.dense:
             width = choice.row_width(dtype, register_bytes)
         score = score_code(target, structure)
         task = _task(structure, layers, score, rows, weighted, width, dtype)
@@ -299,6 +330,8 @@ def make_plan(
                     len(members),
                     epochs[lanes],
                     first_epoch,
+                    dtype,
+                    chosen,
                 )  # fmt: skip
             )
     return plan

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .data import Target, as_targets, check_inputs
 from .engine import Rows, Run
 from .grid import Grid, expand
-from .kernels.jit import register_bytes
+from .kernels.jit import default_threads, register_bytes
 from .plan import make_plan, order_seeds
 from .progress import monitor
 from .results import Sweep
@@ -121,6 +121,7 @@ def prepare(
     threads: Any,
     sample_weight: Any = None,
     first_epoch: int = 0,
+    verbose: Any = False,
 ) -> Run:
     """Check the data and plan the nets of a grid. Nothing is compiled before all is checked."""
     inputs = check_inputs(X, dtype=grid.candidates["dtype"][0])
@@ -128,6 +129,8 @@ def prepare(
     target = target or Target.of(y, n)
     weights = None if sample_weight is None else check_sample_weight(sample_weight, n)
     told, threads = monitor(progress), check_threads(threads)
+    if not isinstance(verbose, bool):
+        raise TypeError(f"verbose = {show(verbose)} must be True or False")
     as_targets(y, n, "y")
     _check_rounding(grid, dtype)
     rows, validation = _divide(inputs, y, weights, target, grid.candidates["validation"][0])
@@ -135,9 +138,12 @@ def prepare(
     _check_memory(grid, len(rows.X), inputs.shape[1], target.outputs or classes, dtype)
     counts = (len(rows.X), 0 if validation is None else len(validation.X))
     plan = make_plan(
-        grid, target, counts, inputs.shape[1], dtype, register_bytes(), weights is not None,
-        first_epoch,
+        grid, target, counts, inputs.shape[1], dtype, register_bytes(),
+        threads or default_threads(), weights is not None, first_epoch,
     )  # fmt: skip
+    if verbose:
+        for block in plan.blocks:
+            print(block.describe(threads or default_threads()))
     run = Run(plan, grid, target, rows, validation, order_seeds(grid), threads, told)
     for block in plan.blocks:
         structure = block.structure
@@ -161,6 +167,7 @@ def sweep(
     sample_weight: ArrayLike | None = None,
     progress: bool | None = None,
     threads: int | None = None,
+    verbose: bool = False,
     **settings: Any,
 ) -> Sweep:
     """Train a net for each combination of settings, all at once.
@@ -184,6 +191,8 @@ def sweep(
         Show a progress bar; None: where standard error is a terminal, or in a notebook.
     threads : int, optional
         Threads; None: ``NUMBA_NUM_THREADS``, or all cores that the process may use.
+    verbose : bool
+        Print how the nets are put into blocks, which engine trains each, and why.
     **settings
         Settings that all nets share; the README has the table.
 
@@ -210,7 +219,7 @@ def sweep(
     array([False,  True,  True, False])
     """
     nets = expand(grid, settings)
-    run = prepare(X, y, nets, None, progress, threads, sample_weight)
+    run = prepare(X, y, nets, None, progress, threads, sample_weight, verbose=verbose)
     run.initialise()
     try:
         run.train()
