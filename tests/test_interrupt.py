@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import shoal
+from shoal import choice
 from shoal.engine import Run
 from shoal.kernels import jit
 from shoal.progress import Bar, monitor
@@ -252,16 +253,20 @@ print(model.status)
 
 
 @pytest.mark.parametrize("more", [{}, {"batch_norm": True, "schedule": "step", "dropout": 0.1}])
-@pytest.mark.parametrize("inside", [1, 3, 5, 6])
-def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, inside, more):
+@pytest.mark.parametrize(
+    "dense, inside",
+    [(False, 1), (False, 3), (False, 5), (False, 6), (True, 1), (True, 3), (True, 5)],
+)
+def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, dense, inside, more):
     """Launches of one tile each; the stop comes inside the second epoch, of 5 batches and 2 tiles
-    of validation rows."""
+    of validation rows, or one where lanes are rows."""
+    monkeypatch.setattr(choice, "is_dense", lambda *estimates: dense)
     X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
     other = np.linspace(-1, 1, 140).reshape(70, 2), np.linspace(0, 1, 70)
     settings = {"hidden": 3, "batch_size": 4, "progress": False, "record_every": 1}
     settings |= {"validation": other, **more}
     expected = shoal.fit(X, y, epochs=1, **settings)
-    launch, batches = Run._launch, 7
+    launch, batches = Run._launch, 6 if dense else 7
 
     def launch_and_stop(run, trained, work, first, last, start, stop):
         launch(run, trained, work, first, last, start, stop)

@@ -38,7 +38,7 @@ def no_launch(monkeypatch):
     def launch(*arguments):
         raise Launched
 
-    for name in ("train", "initialise", "evaluate", "predict"):
+    for name in ("train", "train_dense", "initialise", "predict"):
         monkeypatch.setattr(cpu, name, launch)
 
 

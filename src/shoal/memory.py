@@ -239,7 +239,7 @@ def unpack(
     for row in layers.table.tolist():
         inputs, units = row[layout.INPUTS], row[layout.UNITS]
         matrix = params[row[layout.WEIGHTS] :][: inputs * units].reshape(units, inputs)
-        weights.append(np.ascontiguousarray(matrix.T))
+        weights.append(np.array(matrix.T, order="C"))  # a copy, of one unit too
         if row[layout.BIASES] >= 0:
             biases.append(part(row[layout.BIASES], units))
         if row[layout.SCALES] >= 0:

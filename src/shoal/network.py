@@ -20,6 +20,7 @@ from .kernels.layout import (
     STATUS,
     STOPPED,
     WAITED,
+    WATCH_ROWS,
 )
 from .memory import pack, unpack
 from .model import History, Model, Resume, Trace
@@ -156,6 +157,10 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
     if state.best.shape[1]:
         known = len(resume.best) == state.best.shape[1]
         state.best[0] = (resume.best if known else resume.params)[:, np.newaxis]
+    if len(resume.watch) not in (0, WATCH_ROWS):
+        raise ValueError(
+            f"warm_start has watch of shape {resume.watch.shape}, but must have ({WATCH_ROWS},)"
+        )
     if not state.watch.shape[1]:
         return
     if len(resume.watch):
