@@ -199,7 +199,7 @@ def test_the_bar_is_shown_when_asked_for(capfd):
 class Recorder(Bar):
     """Adds up what it is told."""
 
-    def begin(self, total):
+    def begin(self, total, seconds):
         self.total, self.done, self.ended = total, 0, False
 
     def advance(self, part):

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .choice import tile_of
+from .choice import LaneWidth, tile_of
 from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
@@ -40,6 +40,8 @@ _AT_ONCE: Final = 0.05
 _WORTH_THREADS: Final = 0.002
 # Where nets may be done at different epochs, the time until those that are left are repacked.
 _PHASE: Final = 0.25
+
+_COMPILED: set[tuple[str, LaneWidth]] = set()  # kernels that are compiled, or loaded
 
 
 class Rows(NamedTuple):
@@ -84,8 +86,8 @@ class Trained:
 class Monitor:
     """What a run says while it runs; this one is silent."""
 
-    def begin(self, nets: int) -> None:
-        """A run of so many nets begins."""
+    def begin(self, nets: int, seconds: float) -> None:
+        """A run of so many nets begins, which is estimated to take so long."""
 
     def advance(self, nets: float) -> None:
         """So much more is done, in nets: an epoch counts by the time that it takes."""
@@ -230,15 +232,22 @@ class Run:
         """
         self._looks, self._look = tuple(looks), look or _nothing
         try:
-            with _told(self.monitor):
-                for trained in self.trained:  # compiles
-                    works = [training_workspace(trained.block, self.dtype)]
-                    self._launch(trained, works, 0, 0, 0, 0)
+            self._compile()
             self._train_blocks()
         finally:
             for trained in self.trained:
                 status = trained.state.progress[:, STATUS]
                 status[status == RUNNING] = INTERRUPTED
+
+    def _compile(self) -> None:
+        """Launch nothing, where that compiles: in this thread, and with a word before."""
+        for trained in self.trained:
+            kernel = (str(self.dtype), trained.block.width)
+            if kernel not in _COMPILED:
+                with _told(self.monitor):
+                    works = [training_workspace(trained.block, self.dtype)]
+                    self._launch(trained, works, 0, 0, 0, 0)
+                _COMPILED.add(kernel)
 
     def _train_blocks(self) -> None:
         nets = sum(block.count for block in self.plan.blocks)
@@ -254,7 +263,7 @@ class Run:
             for item in self._phase(number, trained.block.first_epoch, target)
         ]
         work.sort(key=lambda item: -item[0])
-        self.monitor.begin(nets)
+        self.monitor.begin(nets, total / self.threads)
         try:
             self._run([piece for _, piece in work], self._train_piece, total, self._then)
         finally:
@@ -264,7 +273,7 @@ class Run:
     def _remaining(trained: Trained, epoch: int) -> float:
         """Estimated seconds of a block from an epoch on."""
         epochs = np.maximum(trained.ends() - epoch, 0).sum()
-        return float(epochs) * trained.block.seconds_of_epoch()
+        return float(epochs) * trained.block.seconds_of_epoch
 
     def _phase(self, number: int, epoch: int, target: float) -> list[tuple[float, Piece]]:
         """Pieces of a block from an epoch on: to the last, or until it is to be repacked."""
@@ -274,7 +283,7 @@ class Run:
         if not len(running):
             return []
         ends = ends[: running[-1] + 1]
-        until, cost = int(ends.max()), block.seconds_of_epoch() * len(running)
+        until, cost = int(ends.max()), block.seconds_of_epoch * len(running)
         if block.may_shrink:
             if trained.seconds > 0 and trained.done > 0:  # what it took so far
                 cost *= trained.seconds / trained.done
@@ -387,7 +396,7 @@ class Run:
         per_epoch, groups = block.tiles_of_epoch, piece.last - piece.first
         limits = state.progress[piece.first : piece.last, layout.LIMIT]
         position, end = per_epoch * piece.epoch, per_epoch * min(piece.until, int(limits.max()))
-        rate = per_epoch / (block.seconds_of_epoch() * groups)  # tiles a second, of all groups
+        rate = per_epoch / (block.seconds_of_epoch * groups)  # tiles a second, of all groups
         length = end if (end - position) / rate < _AT_ONCE else rate * _FIRST_LAUNCH
         while position < end and not self._stop.is_set():
             begin = time.perf_counter()
@@ -422,7 +431,7 @@ class Run:
         """Loss and score of all nets: on the validation rows, or on the training rows."""
         rows, blocks = self.validation or self.rows, self.plan.blocks
         seconds = sum(
-            block.seconds_of_epoch() * block.groups * len(rows.X) / block.task.rows
+            block.seconds_of_epoch * block.groups * len(rows.X) / block.task.rows
             for block in blocks
         )
         for trained in self.trained:

@@ -49,7 +49,7 @@ class Grid:
     """
 
     varied: tuple[str, ...]
-    candidates: dict[str, list[Any]]
+    candidates: dict[str, Sequence[Any]]
     index: dict[str, NDArray[np.int32]]
     nets: int
 
@@ -93,7 +93,7 @@ class Grid:
         >>> grid.candidates, len(grid.groups(["l2"])[0])
         ({'l2': [False, True]}, 2)
         """
-        candidates: dict[str, list[Any]] = {}
+        candidates: dict[str, Sequence[Any]] = {}
         index = {}
         for name, case in cases.items():
             slots: dict[Any, int] = {}
@@ -197,7 +197,8 @@ class _Columns:
     def __init__(self, fixed: Mapping[str, Any]) -> None:
         self.fixed = fixed
         self.nets = 0
-        self.slots: dict[str, dict[Any, int]] = {}  # a setting's checked values, numbered
+        # a setting's checked values, numbered; a range of seeds as it is
+        self.slots: dict[str, dict[Any, int] | range] = {}
         self.index: dict[str, list[NDArray[np.int32]]] = {}
 
     def add_grids(self, grids: Sequence[Mapping[str, Sequence[Any]]], names: list[str]) -> None:
@@ -226,7 +227,7 @@ class _Columns:
             for setting, values in grid.items():
                 if isinstance(values, np.ndarray) and values.dtype.kind in "biufU":
                     values = values.tolist()  # Python's numbers are checked faster than numpy's
-                slots = np.array([self._slot(setting, value) for value in values], np.int32)
+                slots = self._slots(setting, values)
                 repeat //= len(slots)
                 part[setting] = np.resize(np.repeat(slots, repeat), nets)
             self._add(part, nets)
@@ -253,13 +254,13 @@ class _Columns:
                     column.append(-1)
         self._add({name: np.array(column, np.int32) for name, column in part.items()}, i + 1)
 
-    def finish(self) -> tuple[dict[str, list[Any]], dict[str, NDArray[np.int32]]]:
+    def finish(self) -> tuple[dict[str, Sequence[Any]], dict[str, NDArray[np.int32]]]:
         """Return the candidates and the index of each varied setting."""
         index = {name: np.concatenate(parts) for name, parts in self.index.items()}
         for name, column in index.items():
             if (absent := column < 0).any():
                 column[absent] = self._slot(name, SETTINGS[name].default)
-        return {name: list(self.slots[name]) for name in index}, index
+        return {name: _candidates(self.slots[name]) for name in index}, index
 
     def _check_name(self, name: str, value: Any) -> None:
         find(name, value)
@@ -271,8 +272,17 @@ class _Columns:
                 "keyword settings: give it in one of them"
             )
 
+    def _slots(self, name: str, values: Sequence[Any]) -> NDArray[np.int32]:
+        """Number all values."""
+        if name in _SEEDS and name not in self.slots and _is_range(values, *_SEEDS[name]):
+            self.slots[name] = values  # type: ignore[assignment]
+            return np.arange(len(values), dtype=np.int32)
+        return np.array([self._slot(name, value) for value in values], np.int32)
+
     def _slot(self, name: str, value: Any) -> int:
         slots = self.slots.setdefault(name, {})
+        if isinstance(slots, range):
+            self.slots[name] = slots = {seed: k for k, seed in enumerate(slots)}
         return slots.setdefault(SETTINGS[name].check(value), len(slots))
 
     def _add(self, part: dict[str, NDArray[np.int32]], nets: int) -> None:
@@ -281,6 +291,19 @@ class _Columns:
         for name, parts in self.index.items():
             parts.append(part[name] if name in part else np.full(nets, -1, np.int32))
         self.nets += nets
+
+
+# Of a million seeds no Python number need be made: that took 1 us each.
+_SEEDS = {"seed": (0, 2**64), "shuffle_seed": (0, 2**64)}
+
+
+def _is_range(values: Sequence[Any], low: int, high: int) -> bool:
+    """Whether values are a range, ascending, of numbers from low to high - 1."""
+    return isinstance(values, range) and values.step > 0 and values[0] >= low and values[-1] < high
+
+
+def _candidates(slots: Mapping[Any, int] | range) -> Sequence[Any]:
+    return slots if isinstance(slots, range) else list(slots)
 
 
 def _is_grid(grid: object) -> bool:
@@ -294,7 +317,10 @@ def _length(values: Sequence[Any]) -> int:
         return MOST_NETS + 1
 
 
-def _array(name: str, values: list[Any]) -> NDArray[Any]:
+def _array(name: str, values: Sequence[Any]) -> NDArray[Any]:
+    if isinstance(values, range):
+        steps = np.arange(len(values), dtype=np.uint64)
+        return np.uint64(values.start) + np.uint64(values.step) * steps
     kinds = set(map(type, values))
     if kinds == {int}:
         return np.array(values, np.uint64 if name in ("seed", "shuffle_seed") else np.int64)

@@ -185,7 +185,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
         schedule=_schedule(block, lanes),
         watch=_watch(block, lanes),
         seeds=seeds[block.nets],
-        order_seeds=orders[block.nets],
+        order_seeds=orders[block.nets if structure.shuffle else block.nets[:, :0]],
         alive=alive,
         progress=progress,
         losses=recorded(True),

@@ -6,6 +6,7 @@ bits: those depend on a net's settings, its seed and the data alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +113,7 @@ class Block:
         tiles = full * -(-task.batch // task.tile) + -(-last // task.tile)
         return tiles + -(-task.validation_rows // max(1, task.validation_tile))
 
+    @cached_property
     def seconds_of_epoch(self) -> float:
         """Rough time of one group and epoch; launches measure their own."""
         structure, task, lanes = self.structure, self.task, self.width.lanes
@@ -345,7 +347,7 @@ def cut(
     ends : (groups,) int array
         The last epoch of each group that is to be trained; groups behind them are done.
     """
-    cost, pieces, first = block.seconds_of_epoch(), [], 0
+    cost, pieces, first = block.seconds_of_epoch, [], 0
     costs = cost * (np.minimum(ends, until) - epoch)
     while first < len(ends):
         count = max(1, int(seconds / max(costs[first], 1e-12)))

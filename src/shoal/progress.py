@@ -2,9 +2,12 @@
 
 import sys
 import warnings
+from typing import Any
 
 from .engine import Monitor
 from .settings import show
+
+_SHORT = 0.05  # an estimate, in seconds: of runs that take a second none was a tenth of it
 
 
 class Bar(Monitor):
@@ -17,12 +20,16 @@ class Bar(Monitor):
     """
 
     _said = False  # in this process
+    _bar: Any
 
     def __init__(self, always: bool) -> None:
         self._always = always
 
-    def begin(self, nets: int) -> None:
-        """Open the bar."""
+    def begin(self, nets: int, seconds: float) -> None:
+        """Open the bar, where the run may be long enough for one."""
+        self._bar = None
+        if not self._always and seconds < _SHORT:
+            return
         with warnings.catch_warnings():
             # that a notebook has no ipywidgets: the bar is of text there
             warnings.simplefilter("ignore")
@@ -41,6 +48,8 @@ class Bar(Monitor):
 
     def advance(self, nets: float) -> None:
         """Move the bar on."""
+        if self._bar is None:
+            return
         self._done += nets
         # rounded: a full bar looks full
         self._bar.update(min(round(self._done, 3), self._bar.total) - self._bar.n)
@@ -58,7 +67,8 @@ class Bar(Monitor):
 
     def end(self) -> None:
         """Close the bar."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def monitor(progress: bool | None) -> Monitor:

@@ -33,6 +33,8 @@ def repack(plan: Plan, number: int, state: State) -> None:
     to = np.flatnonzero(order != np.arange(len(order)))
     (to_group, to_lane), (group, lane) = np.divmod(to, lanes), np.divmod(order[to], lanes)
     for array in (*state, block.nets, block.epochs):
+        if array.size == 0:
+            continue
         if array.ndim == 3:
             array[to_group, :, to_lane] = array[group, :, lane]  # the right side is a copy
         else:
