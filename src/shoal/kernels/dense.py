@@ -10,7 +10,7 @@ A tile is a whole chunk of a gradient, or a whole batch; so its sums begin from 
 
 from .batch_norm import normalise_back, normalise_batch, normalise_running
 from .dense_weights import is_along_inputs, steps_at_once, turned, weights_part
-from .jit import body, outlined_body
+from .jit import body, inlined_body, outlined_body
 from .lanes import fetch, flat, in_lanes, load, net_of, rows_of, splat, store
 from .layers import activate, deltas_layer
 from .layout import (
@@ -117,7 +117,7 @@ def _normalise(lane, task, layer, params, work, stride, rows):
     )  # fmt: skip
 
 
-@body
+@inlined_body
 def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts):
     """A part of the units of each layer, with batch norm by the tile and with dropout."""
     values = values_of(lane, rows)
@@ -143,7 +143,7 @@ def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts
             meet(work.team)
 
 
-@body
+@inlined_body
 def _outputs(lane, task, layers, state, work, row, rows, measured, scored):
     """Outputs, their losses and their deltas."""
     net, values = net_of(lane), values_of(lane, rows)
@@ -168,7 +168,7 @@ def _outputs(lane, task, layers, state, work, row, rows, measured, scored):
         weigh_deltas(lane, work.lane_weights, 0, work.deltas, v, task.stride, task.outputs, values)
 
 
-@body
+@inlined_body
 def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
     """Deltas, from the outputs' to those of the first layer, of a part of each layer's units."""
     net, values = net_of(lane), values_of(lane, rows)
@@ -197,12 +197,12 @@ def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
             meet(work.team)
 
 
-@body
+@inlined_body
 def _turn(lane, task, layers, work, rows):
     """What gradients read row by row."""
     for k in range(len(layers)):
         layer = layers[k]
-        along_inputs = is_along_inputs(lane, layer)
+        along_inputs = is_along_inputs(lane, task, layers, k)
         if layer[BIASES] >= 0 or not along_inputs:
             lanes_to_rows(
                 lane, work.deltas, layer[VALUES] * task.stride, task.stride, layer[UNITS],
@@ -215,7 +215,7 @@ def _turn(lane, task, layers, work, rows):
             )  # fmt: skip
 
 
-@body
+@inlined_body
 def _part(
     lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows, brings,
     measured, scored, adds, part, parts,
@@ -245,6 +245,12 @@ def _part(
     weights_part(lane, task, layers, state, work, row, rows, adds, part, parts)
     if parts > 1:
         meet(work.team)
+
+
+@body
+def _chunks_of_round(batch_rows, row, parts):
+    """How many chunks a team takes at once: one each, or what is left of the batch."""
+    return min(parts, (batch_rows - row + CHUNK - 1) // CHUNK)
 
 
 @body
@@ -283,7 +289,7 @@ def _tell(team, epoch, first, row, rows, batch_rows, brings):
     meet(team)
 
 
-@body
+@inlined_body
 def train_rows(
     lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows, measured,
     scored,
@@ -297,30 +303,25 @@ def train_rows(
     work.brought[0] = first if ordering == IN_PLACE and not task.drops_inputs else -1
     _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows)
     divides_chunks = task.batch > CHUNK
-    # losses are added in order, and a short batch is one chunk
-    if parts == 1 or (divides_chunks and (measured or not chunked)):
+    divides_units = parts > 1 and not divides_chunks
+    # a round: each thread a chunk; losses are added in order, and a short batch is one chunk
+    in_rounds = parts > 1 and divides_chunks and chunked and not measured
+    if not in_rounds or row == 0 or row >= work.team[DONE]:
+        if in_rounds:
+            brings = True
+            work.brought[0] = -1
+        if in_rounds or divides_units:
+            _tell(work.team, epoch, first, row, rows, batch_rows, brings)
         _part(
             lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows,
-            brings, measured, scored, chunked, 0, 1,
+            brings, measured, scored, chunked and not in_rounds, 0, parts if divides_units else 1,
         )  # fmt: skip
-    elif not divides_chunks:
-        _tell(work.team, epoch, first, row, rows, batch_rows, brings)
-        _part(
-            lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows,
-            brings, measured, scored, False, 0, parts,
-        )  # fmt: skip
-    elif row == 0 or row >= work.team[DONE]:  # a round: each thread a chunk
-        count = min(parts, (batch_rows - row + CHUNK - 1) // CHUNK)
-        work.team[DONE] = row + count * CHUNK
-        work.brought[0] = -1
-        _tell(work.team, epoch, first, row, rows, batch_rows, True)
-        _part(
-            lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows,
-            True, False, False, False, 0, 1,
-        )  # fmt: skip
-        meet(work.team)
-        _add_parts(task, net, work, row == 0, count, 0, parts)
-        meet(work.team)
+        if in_rounds:
+            count = _chunks_of_round(batch_rows, row, parts)
+            work.team[DONE] = row + count * CHUNK
+            meet(work.team)
+            _add_parts(task, net, work, row == 0, count, 0, parts)
+            meet(work.team)
     if row + rows == batch_rows and not steps_at_once(task):
         scale = load(net, work.step, SCALE)
         finish_batch(net, task, layers, state, work, batch_rows, scale)
@@ -330,24 +331,24 @@ def train_rows(
 def follow(lane, task, layers, ordering, data, state, work, part):
     """Take a part of each tile of a net that another thread trains, until the team is stopped."""
     net, team = net_of(lane), work.team
-    parts = team[PARTS]
+    parts, in_rounds = team[PARTS], task.batch > CHUNK
     while meet(team):
-        epoch, first, row, batch_rows = team[EPOCH], team[FIRST], team[ROW], team[BATCH_ROWS]
-        if task.batch <= CHUNK:
+        first, row, rows = team[FIRST], team[ROW], team[ROWS]
+        batch_rows, brings = team[BATCH_ROWS], team[BRINGS] == 1
+        count = _chunks_of_round(batch_rows, row, parts)
+        begins = row == 0
+        if in_rounds:
+            first, row = first + part * CHUNK, row + part * CHUNK
+            rows = min(CHUNK, batch_rows - row)
+        if not in_rounds or part < count:
             _part(
-                lane, task, layers, ordering, data, state, work, epoch, first, row, team[ROWS],
-                batch_rows, team[BRINGS] == 1, False, False, False, part, parts,
+                lane, task, layers, ordering, data, state, work, team[EPOCH], first, row, rows,
+                batch_rows, brings, False, False, False, 0 if in_rounds else part,
+                1 if in_rounds else parts,
             )  # fmt: skip
-        else:
-            count = min(parts, (batch_rows - row + CHUNK - 1) // CHUNK)
-            if part < count:
-                first, mine = first + part * CHUNK, row + part * CHUNK
-                _part(
-                    lane, task, layers, ordering, data, state, work, epoch, first, mine,
-                    min(CHUNK, batch_rows - mine), batch_rows, True, False, False, False, 0, 1,
-                )  # fmt: skip
+        if in_rounds:
             meet(team)
-            _add_parts(task, net, work, row == 0, count, part, parts)
+            _add_parts(task, net, work, begins, count, part, parts)
             meet(team)
 
 

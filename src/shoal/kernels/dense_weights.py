@@ -31,11 +31,22 @@ _AT_ONCE = 4096
 
 
 @body
-def is_along_inputs(lane, layer):
-    """Whether a layer's gradient takes fewer operations along its inputs than along its units, with
-    four more for each value of deltas to turn them, and the gradient."""
+def is_along_inputs(lane, task, layers, k):
+    """Whether the gradient of layer k takes less time along its inputs than along its units.
+
+    In multiply-adds of values: a square that is turned takes about as long as 64 of them.
+    """
+    layer, rows = layers[k], task.tile
     inputs, units = layer[INPUTS], layer[UNITS]
-    return units * values_of(lane, inputs) <= (inputs + 4) * values_of(lane, units)
+    of_inputs, of_units = values_of(lane, inputs), values_of(lane, units)
+    squares = values_of(lane, rows)
+    along_inputs = units * of_inputs * rows
+    if k > 0:  # the values below are turned
+        along_inputs += 64 * of_inputs * squares
+    along_units = inputs * of_units * rows + 64 * of_inputs * of_units  # the gradient is turned
+    if layer[BIASES] < 0:  # which take the turned deltas in any case
+        along_units += 64 * of_units * squares
+    return along_inputs <= along_units
 
 
 @body
@@ -175,7 +186,7 @@ def _finish(lane, task, state, work, p, g, count, at_once, chunked, is_first, we
         add_chunk(net, work.gradient, p, work.total, p, count, is_first)
 
 
-@body
+@inlined_body
 def _layer_part(
     lane, task, layers, k, below, x, rows_below, r, state, work, first, rows, at_once, chunked,
     is_first, part, parts,
@@ -188,7 +199,7 @@ def _layer_part(
     layer, L, stride = layers[k], rows_of(lane), task.stride
     inputs, units = layer[INPUTS], layer[UNITS]
     deltas = turned(lane, layers, k, stride)
-    if is_along_inputs(lane, layer):
+    if is_along_inputs(lane, task, layers, k):
         step = len(unit_extent(lane))
         u, stop = share(part, parts, units, step)
         size = max(step, _AT_ONCE // inputs // step * step)
@@ -217,7 +228,7 @@ def _layer_part(
         _finish(lane, task, state, work, p, p, units, at_once, chunked, is_first, False)
 
 
-@body
+@inlined_body
 def weights_part(lane, task, layers, state, work, row, rows, adds, part, parts):
     """A thread's part of all weights: gradient sums chunk by chunk, added to the batch's where
     ``adds``; and where a batch is one chunk the step."""
@@ -225,18 +236,15 @@ def weights_part(lane, task, layers, state, work, row, rows, adds, part, parts):
     for k in range(len(layers)):
         for first in range(0, rows, CHUNK):  # several where batch norm makes a batch one tile
             count, is_first = min(CHUNK, rows - first), row + first == 0
-            if k == 0:
-                _layer_part(
-                    lane, task, layers, k, work.lane_inputs, 0, work.input_rows, 0, state, work,
-                    first, count, at_once, adds, is_first, part, parts,
-                )  # fmt: skip
-            else:
+            below, rows_below, x, r = work.lane_inputs, work.input_rows, 0, 0
+            if k > 0:
+                below, rows_below = work.values, work.value_rows
                 x = layers[k - 1, VALUES] * task.stride
                 r = turned(lane, layers, k - 1, task.stride)
-                _layer_part(
-                    lane, task, layers, k, work.values, x, work.value_rows, r, state, work,
-                    first, count, at_once, adds, is_first, part, parts,
-                )  # fmt: skip
+            _layer_part(
+                lane, task, layers, k, below, x, rows_below, r, state, work, first, count, at_once,
+                adds, is_first, part, parts,
+            )  # fmt: skip
 
 
 @body

@@ -38,6 +38,9 @@ LEAKY_SLOPE = 0.01
 # Klambauer et al. 2017, equation 14
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
+# Sums whose activations follow at once: enough to be worth a call, and still in the L1 cache.
+_AT_ONCE = 64
+
 
 @body
 def contract(lane, first, second, total, a, a0, a_step, a_stride, b, b0, b_step, b_stride, count):
@@ -98,23 +101,24 @@ def forward_layer(
     params : (P, L). values, slopes : (positions, L).
     """
     one, extent = (0,), unit_extent(lane)
-    u = 0
+    u = done = 0
     while u < units:
         weights, biases, strip = w + u * inputs, b + u if b >= 0 else -1, v + u * stride
         if units - u >= len(extent):
-            count = len(extent)
             _sums_strip(
                 lane, extent, x, x0, unit_step, row_step, params, weights, biases, inputs,
                 values, strip, stride, rows,
             )  # fmt: skip
+            u += len(extent)
         else:
-            count = 1
             _sums_strip(
                 lane, one, x, x0, unit_step, row_step, params, weights, biases, inputs,
                 values, strip, stride, rows,
             )  # fmt: skip
-        activate(lane, code, values, slopes, strip, stride, count, rows)
-        u += count
+            u += 1
+        if u == units or (u - done) * rows >= _AT_ONCE:
+            activate(lane, code, values, slopes, v + done * stride, stride, u - done, rows)
+            done = u
 
 
 @body

@@ -83,5 +83,7 @@ def meet(team):
 @body
 def share(part, parts, count, step):
     """(first, last) of a part's share of ``count`` things, in multiples of ``step``."""
+    if parts == 1:
+        return 0, count
     size = (count + step * parts - 1) // (step * parts) * step
     return min(part * size, count), min((part + 1) * size, count)
