@@ -70,12 +70,18 @@ def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
     return LaneWidth(1, tile, 64 // np.dtype(dtype).itemsize if jit_is_on() else 1)
 
 
-def seconds_of_step(structure: Structure, dense: bool, rows: int, dtype: Any, lanes: int) -> float:
+def seconds_of_step(
+    structure: Structure, dense: bool, rows: int, dtype: Any, lanes: int, still: bool = False
+) -> float:
     """About how long one core takes for a step of one net on ``rows`` rows, its lanes being full.
 
     Sums over layers of what takes time, times numbers fitted to 16 shapes from 3-4-1 to
     256-256-256-10 on AVX-512: nine in ten estimates were within 20% (adam is not told from sgd).
     Shapes are compared by it, on other processors too, and pieces of work are cut.
+
+    still : bool
+        Whether every step is on the same rows, which the dense engine then brings to where they are
+        computed only once.
     """
     widths, size = structure.widths, np.dtype(dtype).itemsize / 4
     layers = list(pairwise(widths))
@@ -96,7 +102,7 @@ def seconds_of_step(structure: Structure, dense: bool, rows: int, dtype: Any, la
         min(o * math.ceil(i / L), (i + 4) * math.ceil(o / L)) * L * rows for i, o in layers
     )
     operations = (products + above) * full + gradient
-    seconds = 320e-9 * len(layers) + size * (
+    seconds = (100e-9 if still else 320e-9) * len(layers) + size * (
         20e-12 * operations + 590e-12 * units * full + 130e-12 * parameters
     )
     if structure.batch_norm:  # one lane's code
@@ -123,7 +129,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    structure: Structure, nets: int, dtype: Any, threads: int, lanes: int, alone: bool
+    structure: Structure, nets: int, rows: int, dtype: Any, threads: int, lanes: int, alone: bool
 ) -> Choice:
     """The engine that is estimated to be faster.
 
@@ -134,7 +140,8 @@ def choose(
     batch = structure.batch
     groups = math.ceil(nets / lanes)
     of_group = lanes * seconds_of_step(structure, False, batch, dtype, lanes)
-    of_net = seconds_of_step(structure, True, batch, dtype, lanes)
+    still = batch == rows and batch <= layout.CHUNK
+    of_net = seconds_of_step(structure, True, batch, dtype, lanes, still)
     turns = (math.ceil(groups / threads), math.ceil(nets / threads)) if alone else (groups, nets)
     if nets == 1 and alone and worth_a_team(structure, True, batch):
         of_net /= min(threads, 1.6)

@@ -308,7 +308,7 @@ def make_plan(
         layers = positions(structure)
         width = choice.lane_width(dtype, register_bytes)
         chosen = choice.choose(
-            structure, len(nets), dtype, threads, width.lanes, len(distinct) == 1
+            structure, len(nets), rows[0], dtype, threads, width.lanes, len(distinct) == 1
         )
         if chosen.dense:
             width = choice.row_width(dtype, register_bytes)
