@@ -1,108 +1,75 @@
-"""The speed goals, Shoal and rival by turns in one process: python -m benchmarks.compare"""
+"""The speed goals, Shoal and its rivals by turns in one process: python -m benchmarks.compare"""
 
-import datetime
-import importlib.metadata
-import os
-import platform
-import statistics
-import subprocess
+import json
 import sys
 import time
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
-from .rivals import c_tutorial, itself, jax_vmap
-from .work import Minibatch, Tutorial, error
+from . import report
+from .goals import GOALS
+from .machine import described, processor
+from .outcome import Outcome
 
-# work, rival, and how many times the rival's speed Shoal must reach
-GOALS = [
-    (Tutorial(4096, 2_000, "float32"), jax_vmap, 5),
-    (Minibatch(128, 10), jax_vmap, 1.5),
-    (Tutorial(1, 60_000, "float64"), c_tutorial, 1 / 8),
-]
+__all__ = ["chosen", "main", "measured", "processor"]
+
+WIDTH = 200  # of a table that no terminal shows
 
 
-def alternate(contenders, work, alternations):
-    """Return each contender's seconds, one entry a turn, after a first call that is checked."""
-    runs = [contender.PREPARE[type(work)](work) for contender in contenders]
-    for contender, run in zip(contenders, runs, strict=True):
-        if not (wrong := error(contender.final(run()), work)) < 0.05:
-            raise click.ClickException(f"{contender.NAME} is wrong by {wrong:.3g} on {work}")
-    seconds = [[] for _ in contenders]
-    for _ in range(alternations):
-        for run, mine in zip(runs, seconds, strict=True):
-            start = time.perf_counter()
-            run()
-            mine.append(time.perf_counter() - start)
-    return seconds
+def chosen(texts):
+    """Return the rows whose title has one of these texts in it; without texts, all."""
+    rows = [row for row in GOALS if not texts or any(t.lower() in row.title.lower() for t in texts)]
+    if not rows:
+        titles = "\n".join(row.title for row in GOALS)
+        raise click.BadParameter(f"no row has that in its title. There are:\n{titles}")
+    return rows
 
 
-def processor():
-    """Return the name of the processor, as Linux gives it."""
+def measured(row, turns):
+    """Measure a row; what breaks is told in its outcome."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        return row.measure(turns)
+    except Exception as problem:
+        return Outcome(row.title, "", "times", True, errors=[f"Shoal: {problem!r}"])
 
 
-def versions():
-    """Return 'name version' of what takes part."""
-    found = [f"Python {platform.python_version()}"]
-    for name in ("shoal", "numpy", "numba", "llvmlite", "jax"):
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    if c_tutorial.missing() is None:
-        done = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True)
-        found.append(f"gcc {done.stdout.strip()}")
-    return ", ".join(found)
-
-
-def per_step(seconds, work):
-    return f"{seconds:.4f} s ({seconds / work.steps * 1e9:,.4g} ns)"
+def save(path, machine, turns, outcomes):
+    told = {"machine": machine, "turns": turns, "rows": [each.described() for each in outcomes]}
+    path.write_text(json.dumps(told, indent=1) + "\n")
 
 
 @click.command()
-@click.option("--alternations", type=click.IntRange(min=5), default=7, show_default=True)
-def main(alternations):
-    """Time the speed goals; the exit status is 1 when one that ran was missed."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    table = Table(
-        "work", "Shoal", "rival", "", "rival / Shoal", "each turn", "goal", "met",
-        caption=f"medians of {alternations} turns each; in brackets, per net and step",
-    )  # fmt: skip
-    missed = False
-    for work, rival, goal in GOALS:
-        row = [str(work)]
-        if reason := rival.missing():
-            table.add_row(*row, "", rival.NAME, f"skipped: {reason}", "", "", f"{goal:g}", "")
-            continue
-        ours, theirs = alternate([itself, rival], work, alternations)
-        ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-        ratio = statistics.median(theirs) / statistics.median(ours)
-        missed |= ratio < goal
-        table.add_row(
-            *row,
-            per_step(statistics.median(ours), work),
-            rival.NAME,
-            per_step(statistics.median(theirs), work),
-            f"{ratio:.3g}",
-            f"{min(ratios):.3g} to {max(ratios):.3g}",
-            f"{goal:g}",
-            "no" if ratio < goal else "yes",
-        )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    console.print(f"{processor()}, {cores} cores, {platform.platform()}")
-    console.print(versions())
-    console.print(f"{datetime.datetime.now().astimezone():%Y-%m-%d %H:%M %z}")
-    console.print(table)
-    sys.exit(int(missed))
+@click.option("--alternations", type=click.IntRange(min=5), default=5, show_default=True)
+@click.option("--only", multiple=True, help="Rows with this in their title; may be repeated.")
+@click.option(
+    "--save", "path", type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write all that was measured as JSON.",
+)  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+def main(alternations, only, path, markdown):
+    """Time Shoal and its rivals.
+
+    The exit status is 2 when a rival broke or was wrong, else 1 when a goal that ran was missed.
+    """
+    rows, outcomes, machine = chosen(only), [], described()
+    for number, row in enumerate(rows, 1):
+        start = time.perf_counter()
+        outcomes.append(measured(row, alternations))
+        took = f"{time.perf_counter() - start:.0f} s"
+        click.echo(f"{number} of {len(rows)}, {took}: {row.title}", err=True)
+        if path is not None:  # after each row, so that an end before the last loses one at most
+            save(path, machine, alternations, outcomes)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, soft_wrap=markdown)
+    for line in report.heading(machine):
+        console.print(line, highlight=False)
+    if markdown:
+        click.echo(report.markdown(outcomes))
+    else:
+        console.print(report.table(outcomes, alternations))
+    statuses = {outcome.status for outcome in outcomes}
+    sys.exit(2 if "error" in statuses else 1 if "missed" in statuses else 0)
 
 
 if __name__ == "__main__":

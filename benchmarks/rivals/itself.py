@@ -1,7 +1,8 @@
-"""Shoal, with the interface of its rivals."""
+"""Shoal, with the interface of its rivals. Only the last epoch is recorded."""
 
 import numpy as np
 
+from ..real import RealData
 from ..work import Minibatch, Tutorial
 
 NAME = "Shoal"
@@ -11,50 +12,76 @@ def missing():
     return None
 
 
-def tutorial(work):
+def tutorial(work, threads=None):
     """One net goes through ``shoal.train``, several through ``shoal.sweep``."""
     import shoal
 
     X, y = work.data
     if work.nets > 1:
         grid = {"seed": range(work.nets)}
-        return lambda: shoal.sweep(X, y, grid, hidden=4, epochs=work.epochs, **shoal.TUTORIAL)
+        settings = {"hidden": 4, "epochs": work.epochs, "record_every": work.epochs}
+        return lambda: shoal.sweep(X, y, grid, threads=threads, **settings, **shoal.TUTORIAL)
     start = [w[0] for w in work.start]
 
     def run():
         weights = [w.copy() for w in start]
-        shoal.train(X, y, weights, epochs=work.epochs)
+        shoal.train(X, y, weights, epochs=work.epochs, record_every=work.epochs)
         return weights
 
     return run
 
 
-def minibatch(work):
+def minibatch(work, threads=None):
+    """One net goes through ``shoal.fit``, several through ``shoal.sweep``."""
     import shoal
 
-    X, labels = work.data
+    X, y = work.data
+    if work.widths[-1] == 2:  # labels of two classes would have one sigmoid output
+        y = np.eye(2, dtype=int)[y]
     settings = {
         "hidden": work.widths[1:-1],
         "activation": "relu",
         "output": "softmax",
         "loss": "cross_entropy",
         "init": "he_uniform",
-        "optimizer": "sgd",
+        "optimizer": work.optimizer,
+        "learning_rate": work.learning_rate,
+        "dropout": work.dropout,
+        "epochs": work.epochs,
+        "record_every": work.epochs,
+        "batch_size": work.batch_size,
+        "shuffle_seed": None if work.own_order else 0,
+        "threads": threads,
+    }
+    if work.nets == 1:
+        return lambda: shoal.fit(X, y, **settings)
+    return lambda: shoal.sweep(X, y, {"seed": range(work.nets)}, **settings)
+
+
+def real_data(work):
+    import shoal
+
+    X, y = work.data
+    settings = {
+        "hidden": work.hidden,
+        "init": "glorot_uniform",
         "learning_rate": work.learning_rate,
         "epochs": work.epochs,
+        "record_every": work.epochs,
         "batch_size": work.batch_size,
-        "shuffle_seed": 0,
     }
-    return lambda: shoal.sweep(X, labels, {"seed": range(work.nets)}, **settings)
+    return lambda: shoal.fit(X, y, **settings)
 
 
-PREPARE = {Tutorial: tutorial, Minibatch: minibatch}
+PREPARE = {Tutorial: tutorial, Minibatch: minibatch, RealData: real_data}
 
 
 def final(result):
+    import shoal
+
     if isinstance(result, list):  # of shoal.train
         return [w[np.newaxis] for w in result]
-    nets = [result[i] for i in range(len(result))]
+    nets = [result] if isinstance(result, shoal.Model) else list(result)
     layers = range(len(nets[0].weights))
     arrays = []
     for k in layers:
