@@ -1,9 +1,12 @@
 """The kernels: arrays and scalars in, arrays out. They know nothing of the rest of the package.
 
-`lanes` and `vectors` are the vocabulary, `elementary`, `random` and `sums` what is said in it,
-`layers`, `batch_norm`, `losses`, `optimizers` and `schedules` the parts of a step, `rows` brings
-rows to where `step` puts the parts together, `block` runs epochs and `watching` ends them. `layout`
-says where everything stands. `cpu` is what Python calls, `jit` how it is compiled.
+`lanes`, `vectors` and `emission` are the vocabulary, `elementary`, `random` and `sums` what is said
+in it, `layers`, `batch_norm`, `losses`, `optimizers` and `schedules` the parts of a step, which
+`step` puts together. Two engines train a tile of rows: in `nets` lanes are nets (and `rows` brings
+the rows), in `dense` they are rows of one net (with `dense_weights` for its gradients, `turns` for
+rows that change places, and `team` for threads that share the net). `block` runs the epochs of
+either and `watching` ends them. `layout` says where everything stands. `cpu` is what Python calls,
+`jit` how it is compiled.
 
 Layouts
 -------
@@ -11,7 +14,8 @@ Nets of one shape stand in groups of L lanes: element p of net l of a group is `
 a vector register holds the same element of L nets. Parameters of a net are laid out layer by layer:
 the weights, unit-major (weight of input i into unit u at ``u * inputs + i``), the biases, and with
 batch norm the scales and the shifts; behind all layers the running means and variances. Values and
-deltas of a tile of rows are unit-major: unit u of row s at ``u * stride + s``.
+deltas of a tile of rows are unit-major: unit u of row s at ``u * stride + s``. Where lanes are rows
+the parameters of a net are shared by the lanes, and "row" means L rows.
 
 The order of arithmetic, version 1
 ----------------------------------
