@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -40,6 +41,9 @@ _AT_ONCE: Final = 0.05
 _WORTH_THREADS: Final = 0.002
 # Where nets may be done at different epochs, the time until those that are left are repacked.
 _PHASE: Final = 0.25
+
+# Weights whose drawing is worth starting threads: about a millisecond's.
+_MANY_WEIGHTS: Final = 100_000
 
 _COMPILED: set[tuple[str, LaneWidth]] = set()  # kernels that are compiled, or loaded
 
@@ -212,15 +216,27 @@ class Run:
 
     def initialise(self) -> None:
         """Draw the initial weights."""
-        with _told(self.monitor):
-            for trained in self.trained:
-                block, state = trained.block, trained.state
-                kinds, factors = initial_factors(block.structure)
-                cpu.initialise(
-                    state.params, block.layers.table, state.seeds, kinds, factors, 0, block.groups
-                )
-                if block.structure.keeps_best:
-                    state.best[...] = state.params
+        for trained in self.trained:
+            groups, size = trained.block.groups, trained.state.params.size
+            parts = min(self.threads, groups) if size > _MANY_WEIGHTS else 1
+            edges = [groups * k // parts for k in range(parts + 1)]
+            if parts > 1:
+                with _told(self.monitor):
+                    self._draw(trained, 0, 0)  # compiles
+                with ThreadPoolExecutor(parts) as pool:
+                    list(pool.map(partial(self._draw, trained), edges[:-1], edges[1:]))
+            else:
+                with _told(self.monitor):
+                    self._draw(trained, 0, groups)
+            if trained.block.structure.keeps_best:
+                trained.state.best[...] = trained.state.params
+
+    @staticmethod
+    def _draw(trained: Trained, first: int, last: int) -> None:
+        block, state = trained.block, trained.state
+        kinds, factors = initial_factors(block.structure)
+        table, seeds = block.layers.table, state.seeds
+        cpu.initialise(state.params, table, seeds, kinds, factors, first, last)
 
     def train(self, looks: Sequence[int] = (), look: Callable[[int], None] | None = None) -> None:
         """Train all nets; on Ctrl-C stop within a launch and mark what is not finished.

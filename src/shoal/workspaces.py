@@ -148,7 +148,9 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     shared = ["total", "sums", "step", "team", "order", "kept", "marks"]
     gradients = aligned((0, 1), dtype)
     if block.task.batch <= CHUNK:
-        shared += ["values", "deltas", "gradient"]
+        shared += ["values", "deltas"]
+        if block.task.clips_norm:  # else each part takes its step at once
+            shared.append("gradient")
     elif parts > 1:
         gradients = aligned((parts * P, 1), dtype)
     works = []

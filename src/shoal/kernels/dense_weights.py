@@ -205,27 +205,30 @@ def _layer_part(
         size = max(step, _AT_ONCE // inputs // step * step)
         while u < stop:
             end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
-            _units_along_inputs(lane, layer, stride, rows_below, r, work, first, rows, u, end, p)
+            g = 0 if at_once else p
+            _units_along_inputs(lane, layer, stride, rows_below, r, work, first, rows, u, end, g)
             _finish(
-                lane, task, state, work, p, p, (end - u) * inputs, at_once, chunked, is_first, True
+                lane, task, state, work, p, g, (end - u) * inputs, at_once, chunked, is_first, True
             )
             u = end
     else:
         u, stop = share(parts - 1 - part, parts, units, L)
         if u < stop:
             p = layer[WEIGHTS] + u * inputs
+            g = 0 if at_once else p
             _inputs_along_units(
-                lane, layer, stride, below, x, deltas, work, first, rows, u, stop, p
+                lane, layer, stride, below, x, deltas, work, first, rows, u, stop, g
             )
             _finish(
-                lane, task, state, work, p, p, (stop - u) * inputs, at_once, chunked, is_first,
+                lane, task, state, work, p, g, (stop - u) * inputs, at_once, chunked, is_first,
                 True,
             )  # fmt: skip
     if layer[BIASES] >= 0 and k % parts == part:
         p = layer[BIASES]
+        g = 0 if at_once else p
         values = deltas + first * values_of(lane, units)
-        _biases(lane, units, work.delta_rows, values, rows, flat(work.gradient), p)
-        _finish(lane, task, state, work, p, p, units, at_once, chunked, is_first, False)
+        _biases(lane, units, work.delta_rows, values, rows, flat(work.gradient), g)
+        _finish(lane, task, state, work, p, g, units, at_once, chunked, is_first, False)
 
 
 @inlined_body
