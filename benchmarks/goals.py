@@ -22,8 +22,8 @@ DROPOUT = Minibatch(128, 10, optimizer="adam", learning_rate=1e-3, dropout=0.2)
 OWN_ORDER = Minibatch(
     128, 10, optimizer="adam", learning_rate=1e-3, dropout=0.2, own_order=True
 )  # fmt: skip
-WIDE = Minibatch(16, 3, batch_size=64, widths=(784, 128, 10))
-ONE_WIDE = Minibatch(1, 20, batch_size=64, widths=(784, 128, 10))
+WIDE = Minibatch(16, 10, batch_size=64, widths=(784, 128, 10))
+ONE_WIDE = Minibatch(1, 50, batch_size=64, widths=(784, 128, 10))
 FULL_BATCH = Minibatch(
     1, 100, rows=10_000, batch_size=None, learning_rate=0.01, widths=(4, 32, 16, 4),
     optimizer="adam",

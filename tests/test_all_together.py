@@ -229,6 +229,7 @@ SLICES = {
 @pytest.mark.parametrize("seconds", SLICES.values(), ids=SLICES)
 def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
     """(With batch norm a tile is the batch.)"""
+    monkeypatch.setattr(choice, "is_dense", lambda *estimates: False)  # whose tiles are whole
     expected = right(dtype)
     monkeypatch.setattr(choice, "LARGEST_TILE", tile)
     monkeypatch.setattr(choice, "SMALLEST_TILE", min(tile, 64))
@@ -240,6 +241,17 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
         assert launches.inside_batches > 10 or tile == 256
     if seconds == SLICES["several groups in many launches"]:
         assert launches.of_groups > (10 if dtype == "float64" else 0)  # of half as many lanes
+
+
+@dtypes
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("seconds", SLICES.values(), ids=SLICES)
+def test_rows_in_lanes(dtype, seconds, threads, monkeypatch):
+    """The other engine, which trains these nets one by one."""
+    expected = right(dtype)
+    monkeypatch.setattr(choice, "is_dense", lambda *estimates: True)
+    set_seconds(monkeypatch, *seconds)
+    assert not unequal(prints(dtype, threads=threads), expected)
 
 
 def test_lanes_and_register_tiles(monkeypatch):
