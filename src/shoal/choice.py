@@ -102,7 +102,7 @@ def seconds_of_step(
         min(o * math.ceil(i / L), (i + 4) * math.ceil(o / L)) * L * rows for i, o in layers
     )
     operations = (products + above) * full + gradient
-    seconds = (100e-9 if still else 320e-9) * len(layers) + size * (
+    seconds = (200e-9 if still else 320e-9) * len(layers) + size * (
         20e-12 * operations + 590e-12 * units * full + 130e-12 * parameters
     )
     if structure.batch_norm:  # one lane's code
