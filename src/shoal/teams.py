@@ -18,7 +18,7 @@ def leading(
     if not works:
         yield
         return
-    team = works[0].team
+    team = works[0].own.team
     team[STOPPED] = team[ARRIVED] = team[MEETING] = 0
 
     def call(part: int) -> None:

@@ -9,13 +9,12 @@ import numpy as np
 from .choice import LaneWidth
 from .kernels import layout, losses, team
 from .kernels import optimizers as rows_of
-from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, Task, Workspace
+from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, RowByRow, SharedRows, Task, Workspace
 from .kernels.sums import PARTIALS
 from .memory import aligned, aligned_all
 from .plan import Block
 from .structure import Structure
 
-_SHARED = ("shared_inputs", "shared_targets", "shared_weights")
 _OF_NETS = (
     "deviations", "gradient", "gradients", "total", "sums", "partials", "kept", "marks", "step",
     "tail_sums",
@@ -32,23 +31,30 @@ def _sums(task: Task) -> int:
 
 
 def _workspace(
-    dtype: Any, lanes: int, nets: int, rows: Mapping[str, int], order: tuple[int, int] = (0, 0)
+    dtype: Any,
+    width: LaneWidth,
+    rows: Mapping[str, int],
+    order: tuple[int, int] = (0, 0),
+    lanes: int = 0,
 ) -> Workspace:
     """Arrays of so many rows each, +0; of those that are not named, none.
 
-    lanes : values' lanes. nets : lanes of what stands for whole nets.
+    lanes : of values; 0: as the width says.
     """
+    own, lanes = RowByRow if width.dense else SharedRows, lanes or width.rows or width.lanes
     shapes: dict[str, tuple[int, ...]] = {}
-    for name in Workspace._fields:
-        if name in _SHARED:
+    for name in (*Workspace._fields, *own._fields):
+        if name.startswith("shared_"):
             shapes[name] = (rows.get(name, 0),)
-        elif name not in ("order", "team", "brought"):
-            shapes[name] = (rows.get(name, 0), nets if name in _OF_NETS else lanes)
-    brought, shared = np.full(1, -1, np.int64), np.zeros(team.SIZE, np.int64)
-    shared[team.PARTS] = 1
-    return Workspace(
-        order=np.zeros(order, np.int32), team=shared, brought=brought, **aligned_all(shapes, dtype)
-    )
+        elif name not in ("order", "own", "team", "brought"):
+            shapes[name] = (rows.get(name, 0), width.lanes if name in _OF_NETS else lanes)
+    arrays = aligned_all(shapes, dtype)
+    arrays["order"] = np.zeros(order, np.int32)
+    if width.dense:
+        arrays["team"], arrays["brought"] = np.zeros(team.SIZE, np.int64), np.full(1, -1, np.int64)
+        arrays["team"][team.PARTS] = 1
+    own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
+    return Workspace(own=own_arrays, **arrays)
 
 
 def training_workspace(block: Block, dtype: Any) -> Workspace:
@@ -83,7 +89,7 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
             "lane_weights": stride,
         }
     orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
-    return _workspace(dtype, L, L, rows, (orders, task.rows))
+    return _workspace(dtype, block.width, rows, (orders, task.rows))
 
 
 def _dense_workspace(
@@ -120,7 +126,7 @@ def _dense_workspace(
         }
         if structure.batch_norm:
             rows |= {"normalised": units * stride, "deviations": units}
-    return _workspace(dtype, L, 1, rows, (int(structure.shuffle and P > 0), task.rows))
+    return _workspace(dtype, width, rows, (int(structure.shuffle and P > 0), task.rows))
 
 
 def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
@@ -129,7 +135,7 @@ def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
         return _dense_workspace(task, block.structure, block.width, 0, 0, dtype)
     positions = sum(block.structure.widths[1:]) * task.stride
     rows = {"values": positions, "deltas": positions, "sums": _sums(task)}
-    return _workspace(dtype, block.width.lanes, block.width.lanes, rows)
+    return _workspace(dtype, block.width, rows)
 
 
 def prediction_workspace(
@@ -137,28 +143,29 @@ def prediction_workspace(
 ) -> Workspace:
     """For predictions of one net, with tiles of ``tile`` times L rows."""
     rows = {"values": units * stride, "deltas": units * stride, "lane_inputs": inputs * stride}
-    return _workspace(dtype, L, L, rows, (L, tile))
+    return _workspace(dtype, LaneWidth(L, (1, 1)), rows, (L, tile))
 
 
 def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     """For threads that share one net: they share what stands for the net as a whole, and where a
     batch is one chunk its values too; what they bring and turn is their own."""
     first, P = training_workspace(block, dtype), block.task.parameters
-    first.team[team.PARTS] = parts
-    shared = ["total", "sums", "step", "team", "order", "kept", "marks"]
+    if parts == 1:
+        return [first]
+    first.own.team[team.PARTS] = parts
+    shared = ["total", "sums", "step", "order", "kept", "marks"]
     gradients = aligned((0, 1), dtype)
     if block.task.batch <= CHUNK:
         shared += ["values", "deltas"]
         if block.task.clips_norm:  # else each part takes its step at once
             shared.append("gradient")
-    elif parts > 1:
+    else:
         gradients = aligned((parts * P, 1), dtype)
-    works = []
+    given, works = {name: getattr(first, name) for name in shared}, []
     for part in range(parts):
-        own = first if part == 0 else training_workspace(block, dtype)
-        own = own._replace(**{name: getattr(first, name) for name in shared})
+        work = first if part == 0 else training_workspace(block, dtype)._replace(**given)
         if len(gradients):
-            mine = gradients[part * P : (part + 1) * P]
-            own = own._replace(gradients=gradients, gradient=mine)
-        works.append(own)
+            work = work._replace(gradient=gradients[part * P : (part + 1) * P])
+        own = work.own._replace(team=first.own.team, gradients=gradients)
+        works.append(work._replace(own=own))
     return works

@@ -54,7 +54,7 @@ def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
     """
     net, L, width = net_of(lane), rows_of(lane), values_of(lane, task.inputs)
     inputs, targets, weights = (
-        flat(work.input_rows),
+        flat(work.own.input_rows),
         flat(work.lane_targets),
         flat(work.lane_weights),
     )
@@ -67,7 +67,7 @@ def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
             store(net, targets, o * task.stride * L + s, fetch(net, y, row * task.outputs + o))
         if weighted:
             store(net, weights, s, fetch(net, w, row))
-    rows_to_lanes(lane, work.input_rows, task.inputs, work.lane_inputs, task.stride, rows)
+    rows_to_lanes(lane, work.own.input_rows, task.inputs, work.lane_inputs, task.stride, rows)
 
 
 @body
@@ -93,18 +93,18 @@ def _measure_rows(lane, task, weighted, scored, before, v, row, rows, parameter,
     )
     if left > 0:
         for k in range(len(work.sums)):
-            store(net, work.tail_sums, k, load(net, work.sums, k))
+            store(net, work.own.tail_sums, k, load(net, work.sums, k))
         _measure_values(
             lane, task, weighted, scored, before, v, whole, start, 1, parameter, work,
-            work.tail_sums,
+            work.own.tail_sums,
         )  # fmt: skip
         p = (start + whole) * L % PARTIALS
         counts = task.outputs if task.score == RESIDUALS else 1
         for q in range(p, p + left):
-            store(net, work.sums, LOSSES + q, load(net, work.tail_sums, LOSSES + q))
+            store(net, work.sums, LOSSES + q, load(net, work.own.tail_sums, LOSSES + q))
             if scored:
                 for k in range(SCORES + q, SCORES + q + counts * SCORE_ROWS, SCORE_ROWS):
-                    store(net, work.sums, k, load(net, work.tail_sums, k))
+                    store(net, work.sums, k, load(net, work.own.tail_sums, k))
 
 
 @outlined_body
@@ -140,7 +140,7 @@ def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts
                 work.values, work.deltas, v, task.stride, u, end, values,
             )  # fmt: skip
         if parts > 1:
-            meet(work.team)
+            meet(work.own.team)
 
 
 @inlined_body
@@ -194,7 +194,7 @@ def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
                 rows, sums, lower[SCALES],
             )  # fmt: skip
         if parts > 1:
-            meet(work.team)
+            meet(work.own.team)
 
 
 @inlined_body
@@ -206,12 +206,12 @@ def _turn(lane, task, layers, work, rows):
         if layer[BIASES] >= 0 or not along_inputs:
             lanes_to_rows(
                 lane, work.deltas, layer[VALUES] * task.stride, task.stride, layer[UNITS],
-                work.delta_rows, turned(lane, layers, k, task.stride), rows,
+                work.own.delta_rows, turned(lane, layers, k, task.stride), rows,
             )  # fmt: skip
         if k > 0 and along_inputs:
             lanes_to_rows(
                 lane, work.values, layers[k - 1, VALUES] * task.stride, task.stride,
-                layer[INPUTS], work.value_rows, turned(lane, layers, k - 1, task.stride), rows,
+                layer[INPUTS], work.own.value_rows, turned(lane, layers, k - 1, task.stride), rows,
             )  # fmt: skip
 
 
@@ -234,17 +234,19 @@ def _part(
             lane, flat(state.dropout), 0, state.seeds, epoch, first, False, work.lane_inputs,
             work.lane_inputs, 0, task.stride, 0, task.inputs, values_of(lane, rows),
         )  # fmt: skip
-        lanes_to_rows(lane, work.lane_inputs, 0, task.stride, task.inputs, work.input_rows, 0, rows)
+        lanes_to_rows(
+            lane, work.lane_inputs, 0, task.stride, task.inputs, work.own.input_rows, 0, rows
+        )
     _forward(lane, task, layers, state, work, epoch, first, rows, part, parts)
     if part == 0:
         _outputs(lane, task, layers, state, work, row, rows, measured, scored)
     if parts > 1:
-        meet(work.team)
+        meet(work.own.team)
     _back(lane, task, layers, state, work, rows, batch_rows, part, parts)
     _turn(lane, task, layers, work, rows)
     weights_part(lane, task, layers, state, work, row, rows, adds, part, parts)
     if parts > 1:
-        meet(work.team)
+        meet(work.own.team)
 
 
 @body
@@ -259,7 +261,7 @@ def _add_parts(task, net, work, is_first, count, part, parts):
     p, end = share(part, parts, task.parameters, 16)
     for c in range(count):
         add_chunk(
-            net, work.gradients, c * task.parameters + p, work.total, p, end - p,
+            net, work.own.gradients, c * task.parameters + p, work.total, p, end - p,
             is_first and c == 0,
         )  # fmt: skip
 
@@ -298,30 +300,30 @@ def train_rows(
 
     Where the batch ends, with its step.
     """
-    net, parts, chunked = net_of(lane), work.team[PARTS], batch_rows > CHUNK
-    brings = work.brought[0] != first  # full batch: the tile stands there already
-    work.brought[0] = first if ordering == IN_PLACE and not task.drops_inputs else -1
+    net, parts, chunked = net_of(lane), work.own.team[PARTS], batch_rows > CHUNK
+    brings = work.own.brought[0] != first  # full batch: the tile stands there already
+    work.own.brought[0] = first if ordering == IN_PLACE and not task.drops_inputs else -1
     _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows)
     divides_chunks = task.batch > CHUNK
     divides_units = parts > 1 and not divides_chunks
     # a round: each thread a chunk; losses are added in order, and a short batch is one chunk
     in_rounds = parts > 1 and divides_chunks and chunked and not measured
-    if not in_rounds or row == 0 or row >= work.team[DONE]:
+    if not in_rounds or row == 0 or row >= work.own.team[DONE]:
         if in_rounds:
             brings = True
-            work.brought[0] = -1
+            work.own.brought[0] = -1
         if in_rounds or divides_units:
-            _tell(work.team, epoch, first, row, rows, batch_rows, brings)
+            _tell(work.own.team, epoch, first, row, rows, batch_rows, brings)
         _part(
             lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows,
             brings, measured, scored, chunked and not in_rounds, 0, parts if divides_units else 1,
         )  # fmt: skip
         if in_rounds:
             count = _chunks_of_round(batch_rows, row, parts)
-            work.team[DONE] = row + count * CHUNK
-            meet(work.team)
+            work.own.team[DONE] = row + count * CHUNK
+            meet(work.own.team)
             _add_parts(task, net, work, row == 0, count, 0, parts)
-            meet(work.team)
+            meet(work.own.team)
     if row + rows == batch_rows and not steps_at_once(task):
         scale = load(net, work.step, SCALE)
         finish_batch(net, task, layers, state, work, batch_rows, scale)
@@ -330,7 +332,7 @@ def train_rows(
 @body
 def follow(lane, task, layers, ordering, data, state, work, part):
     """Take a part of each tile of a net that another thread trains, until the team is stopped."""
-    net, team = net_of(lane), work.team
+    net, team = net_of(lane), work.own.team
     parts, in_rounds = team[PARTS], task.batch > CHUNK
     while meet(team):
         first, row, rows = team[FIRST], team[ROW], team[ROWS]
@@ -356,7 +358,7 @@ def follow(lane, task, layers, ordering, data, state, work, part):
 def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, first, rows, work):
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
     net, L, values = net_of(lane), rows_of(lane), values_of(lane, rows)
-    work.brought[0] = -1
+    work.own.brought[0] = -1
     _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work)
     for k in range(len(layers)):
         layer = layers[k]

@@ -142,17 +142,17 @@ def _inputs_along_units(lane, layer, stride, below, x, r, work, first, rows, sta
         p = (x + i * stride) * L + first
         if i + len(extent) <= inputs:
             _along_units(
-                lane, extent, values, p, stride * L, work.delta_rows, r, width, u0, u1, rows,
-                work.strip, i * width,
+                lane, extent, values, p, stride * L, work.own.delta_rows, r, width, u0, u1, rows,
+                work.own.strip, i * width,
             )  # fmt: skip
             i += len(extent)
         else:
             _along_units(
-                lane, (0,), values, p, stride * L, work.delta_rows, r, width, u0, u1, rows,
-                work.strip, i * width,
+                lane, (0,), values, p, stride * L, work.own.delta_rows, r, width, u0, u1, rows,
+                work.own.strip, i * width,
             )  # fmt: skip
             i += 1
-    numbers, gradient, extent = flat(work.strip), flat(work.gradient), lane_extent(lane)
+    numbers, gradient, extent = flat(work.own.strip), flat(work.gradient), lane_extent(lane)
     for i in range(0, inputs, L):
         for u in range(start, stop, L):
             square = fetch_square(lane, numbers, i * width * L + u, width * L)
@@ -227,7 +227,7 @@ def _layer_part(
         p = layer[BIASES]
         g = 0 if at_once else p
         values = deltas + first * values_of(lane, units)
-        _biases(lane, units, work.delta_rows, values, rows, flat(work.gradient), g)
+        _biases(lane, units, work.own.delta_rows, values, rows, flat(work.gradient), g)
         _finish(lane, task, state, work, p, g, units, at_once, chunked, is_first, False)
 
 
@@ -239,9 +239,9 @@ def weights_part(lane, task, layers, state, work, row, rows, adds, part, parts):
     for k in range(len(layers)):
         for first in range(0, rows, CHUNK):  # several where batch norm makes a batch one tile
             count, is_first = min(CHUNK, rows - first), row + first == 0
-            below, rows_below, x, r = work.lane_inputs, work.input_rows, 0, 0
+            below, rows_below, x, r = work.lane_inputs, work.own.input_rows, 0, 0
             if k > 0:
-                below, rows_below = work.values, work.value_rows
+                below, rows_below = work.values, work.own.value_rows
                 x = layers[k - 1, VALUES] * task.stride
                 r = turned(lane, layers, k - 1, task.stride)
             _layer_part(

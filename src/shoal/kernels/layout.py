@@ -102,13 +102,23 @@ class Workspace(NamedTuple):
     marks: Any  # (MARK_ROWS, L)
     step: Any  # (STEP_ROWS, L)
     order: Any  # (1, n) or (L, n) int32
-    shared_inputs: Any  # (tile * I,)
-    shared_targets: Any  # (tile * O,)
-    shared_weights: Any  # (tile,)
     lane_inputs: Any  # (I * stride, L)
     lane_targets: Any  # (O * stride, L)
     lane_weights: Any  # (stride, L)
-    # where lanes are rows, these row by row, each padded to whole values; else empty
+    own: Any  # arrays of the engine: SharedRows, or RowByRow
+
+
+class SharedRows(NamedTuple):
+    """Where lanes are nets: the rows of a tile, one copy for all lanes."""
+
+    shared_inputs: Any  # (tile * I,)
+    shared_targets: Any  # (tile * O,)
+    shared_weights: Any  # (tile,)
+
+
+class RowByRow(NamedTuple):
+    """Where lanes are rows: the same row by row, each padded to whole values, and more."""
+
     input_rows: Any  # (tile * padded I / L, L)
     value_rows: Any  # (tile * padded units / L, L), layer after layer
     delta_rows: Any  # likewise

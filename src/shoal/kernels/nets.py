@@ -53,8 +53,8 @@ def train_rows(
         x0, y0, w0 = first * task.inputs, first * task.outputs, first
         if ordering == SHARED_ORDER:
             copy_shared(task, data, work.order, first, rows, work)
-            x_rows, y_rows = work.shared_inputs, work.shared_targets
-            w_rows, x0, y0, w0 = work.shared_weights, 0, 0, 0
+            x_rows, y_rows = work.own.shared_inputs, work.own.shared_targets
+            w_rows, x0, y0, w0 = work.own.shared_weights, 0, 0, 0
         if task.weighted:
             add_weights(lane, w_rows, w0, row, rows, work.sums)
             if last:

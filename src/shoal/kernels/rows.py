@@ -11,11 +11,11 @@ def copy_shared(task, data, order, first, rows, work):
     for s in range(rows):
         row = order[0, first + s]
         for i in range(task.inputs):
-            work.shared_inputs[s * task.inputs + i] = data.X[row * task.inputs + i]
+            work.own.shared_inputs[s * task.inputs + i] = data.X[row * task.inputs + i]
         for o in range(task.outputs):
-            work.shared_targets[s * task.outputs + o] = data.y[row * task.outputs + o]
+            work.own.shared_targets[s * task.outputs + o] = data.y[row * task.outputs + o]
         if task.weighted:
-            work.shared_weights[s] = data.weights[row]
+            work.own.shared_weights[s] = data.weights[row]
 
 
 @outlined_body
