@@ -1,12 +1,17 @@
 """The two engines, and threads that share a net: the same bits, those of the scalar oracle."""
 
+from contextlib import contextmanager
+from threading import Timer
+
 import numpy as np
 import oracle
 import pytest
 from test_every_setting import check, random_net, right
 
 import shoal
-from shoal import choice
+from shoal import choice, engine
+from shoal.kernels import team
+from shoal.teams import leading
 
 pytestmark = pytest.mark.kernels
 
@@ -64,3 +69,30 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, threads, dtype, mo
         oracle.assert_same_bits(model, right(model, X, y, **alone), f"of {settings}")
         shared += not settings["batch_norm"]
     assert shared > 5
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 3, 10, 30])
+@pytest.mark.parametrize("batch_size", [64, 700])
+def test_a_leader_that_waits_too_long_goes_on_alone(batch_size, milliseconds, monkeypatch):
+    """Other processes have the cores: told to the leader at some moment of its training."""
+    monkeypatch.setattr(choice, "worth_a_team", lambda *given: True)
+    choose(monkeypatch, True)
+    X, y = oracle.problem(1500, 30, 3, "float32")
+    settings = {"hidden": (64, 32), "batch_size": batch_size, "epochs": 60, "progress": False}
+    alone = shoal.fit(X, y, threads=1, **settings)
+    teams = []
+
+    @contextmanager
+    def leading_for_a_while(follow, trained, works, group):
+        with leading(follow, trained, works, group):
+            if works:
+                shared = works[0].own.team
+                teams.append(shared)
+                timer = Timer(milliseconds / 1e3, shared.__setitem__, (team.WAITED, 10**12))
+                timer.start()
+            yield
+
+    monkeypatch.setattr(engine, "leading", leading_for_a_while)
+    shared = shoal.fit(X, y, threads=3, **settings)
+    assert teams
+    oracle.assert_same_bits(shared, alone)

@@ -22,6 +22,7 @@ from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
+from .kernels.team import PARTS, TOO_LONG, WAITED
 from .memory import aligned, allocate
 from .plan import Block, Piece, Plan, cut
 from .repacking import repack
@@ -419,6 +420,8 @@ class Run:
             stop = self._next_stop(position, int(length), per_epoch, end, groups)
             self._launch(trained, works, piece.first, piece.last, position, stop)
             seconds = max(time.perf_counter() - begin, 1e-6)
+            if len(works) > 1 and work.own.team[WAITED] > TOO_LONG:
+                works, work.own.team[PARTS] = works[:1], 1  # other processes have the cores
             length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
             with self._lock:
                 trained.seconds += seconds

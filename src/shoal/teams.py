@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .kernels.layout import Workspace
-from .kernels.team import ARRIVED, MEETING, STOPPED
+from .kernels.team import ARRIVED, MEETING, STOPPED, WAITED
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def leading(
         yield
         return
     team = works[0].own.team
-    team[STOPPED] = team[ARRIVED] = team[MEETING] = 0
+    team[STOPPED] = team[ARRIVED] = team[MEETING] = team[WAITED] = 0
 
     def call(part: int) -> None:
         try:

@@ -40,7 +40,7 @@ from .step import (
     measure,
 )
 from .sums import PARTIALS
-from .team import BATCH_ROWS, BRINGS, DONE, EPOCH, FIRST, PARTS, ROW, ROWS, meet, share
+from .team import BATCH_ROWS, BRINGS, DONE, EPOCH, FIRST, PARTS, ROW, ROWS, meet, parts_of, share
 from .turns import copy, lanes_to_rows, rows_to_lanes, values_of
 
 STEP = 4  # threads divide units by multiples of it, as dropout draws for four at once
@@ -140,7 +140,7 @@ def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts
                 work.values, work.deltas, v, task.stride, u, end, values,
             )  # fmt: skip
         if parts > 1:
-            meet(work.own.team)
+            meet(work.own.team, part)
 
 
 @inlined_body
@@ -194,7 +194,7 @@ def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
                 rows, sums, lower[SCALES],
             )  # fmt: skip
         if parts > 1:
-            meet(work.own.team)
+            meet(work.own.team, part)
 
 
 @inlined_body
@@ -241,12 +241,12 @@ def _part(
     if part == 0:
         _outputs(lane, task, layers, state, work, row, rows, measured, scored)
     if parts > 1:
-        meet(work.own.team)
+        meet(work.own.team, part)
     _back(lane, task, layers, state, work, rows, batch_rows, part, parts)
     _turn(lane, task, layers, work, rows)
     weights_part(lane, task, layers, state, work, row, rows, adds, part, parts)
     if parts > 1:
-        meet(work.own.team)
+        meet(work.own.team, part)
 
 
 @body
@@ -288,7 +288,7 @@ def _tell(team, epoch, first, row, rows, batch_rows, brings):
     """Tell the followers of a tile, and begin."""
     team[EPOCH], team[FIRST], team[ROW], team[ROWS] = epoch, first, row, rows
     team[BATCH_ROWS], team[BRINGS] = batch_rows, int(brings)
-    meet(team)
+    meet(team, 0)
 
 
 @inlined_body
@@ -300,7 +300,9 @@ def train_rows(
 
     Where the batch ends, with its step.
     """
-    net, parts, chunked = net_of(lane), work.own.team[PARTS], batch_rows > CHUNK
+    net, parts, chunked = net_of(lane), parts_of(work.own.team), batch_rows > CHUNK
+    if row == 0:
+        work.own.team[DONE] = 0
     brings = work.own.brought[0] != first  # full batch: the tile stands there already
     work.own.brought[0] = first if ordering == IN_PLACE and not task.drops_inputs else -1
     _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows)
@@ -308,7 +310,7 @@ def train_rows(
     divides_units = parts > 1 and not divides_chunks
     # a round: each thread a chunk; losses are added in order, and a short batch is one chunk
     in_rounds = parts > 1 and divides_chunks and chunked and not measured
-    if not in_rounds or row == 0 or row >= work.own.team[DONE]:
+    if row >= work.own.team[DONE]:  # else it was a part of a round
         if in_rounds:
             brings = True
             work.own.brought[0] = -1
@@ -321,9 +323,9 @@ def train_rows(
         if in_rounds:
             count = _chunks_of_round(batch_rows, row, parts)
             work.own.team[DONE] = row + count * CHUNK
-            meet(work.own.team)
+            meet(work.own.team, 0)
             _add_parts(task, net, work, row == 0, count, 0, parts)
-            meet(work.own.team)
+            meet(work.own.team, 0)
     if row + rows == batch_rows and not steps_at_once(task):
         scale = load(net, work.step, SCALE)
         finish_batch(net, task, layers, state, work, batch_rows, scale)
@@ -334,7 +336,7 @@ def follow(lane, task, layers, ordering, data, state, work, part):
     """Take a part of each tile of a net that another thread trains, until the team is stopped."""
     net, team = net_of(lane), work.own.team
     parts, in_rounds = team[PARTS], task.batch > CHUNK
-    while meet(team):
+    while meet(team, part):
         first, row, rows = team[FIRST], team[ROW], team[ROWS]
         batch_rows, brings = team[BATCH_ROWS], team[BRINGS] == 1
         count = _chunks_of_round(batch_rows, row, parts)
@@ -349,9 +351,9 @@ def follow(lane, task, layers, ordering, data, state, work, part):
                 1 if in_rounds else parts,
             )  # fmt: skip
         if in_rounds:
-            meet(team)
+            meet(team, part)
             _add_parts(task, net, work, begins, count, part, parts)
-            meet(team)
+            meet(team, part)
 
 
 @outlined_body

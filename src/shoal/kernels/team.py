@@ -3,8 +3,12 @@
 The leader writes down what is to be done, all meet at a barrier, each does its part, and they meet
 again. Sums are never shared: threads divide the units of each layer, so that weights stay in the
 cache of the core that changes them; where a batch has several chunks, they divide the chunks.
-Once the team is stopped, which Python does, nobody waits any more.
+Once the team is stopped, which Python does at the end, nobody waits any more. Where another process
+has the core of a follower, the leader would wait for it for milliseconds at each meeting: once it
+has waited long in all, it stops the team and goes on alone.
 """
+
+import time
 
 from llvmlite import ir
 from numba import types
@@ -14,10 +18,13 @@ from .jit import body
 from .lanes import word
 
 # places in ``team`` (SIZE,) int64; what all threads write to stands on cache lines of its own
-PARTS, STOPPED, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE = range(9)
+PARTS, STOPPED, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(10)
 ARRIVED, MEETING, SIZE = 16, 32, 48
 
 _PATIENCE = 4096  # looks, some 10 us, until a waiting thread lets others have its core
+TOO_LONG = (
+    20_000_000  # nanoseconds of such waits, in a launch of 0.15 s, until the leader goes alone
+)
 
 
 def _pointer(context, builder, array, value, index):
@@ -63,21 +70,53 @@ def give_way(tc):
     return types.intp(), codegen
 
 
+@word(lambda: 0)
+def nanoseconds(tc):
+    """A clock that only goes forward."""
+
+    def codegen(context, builder, sig, args):
+        word = ir.IntType(64)
+        place = cgutils.alloca_once(builder, ir.ArrayType(word, 2))  # struct timespec
+        pointer = builder.bitcast(place, word.as_pointer())
+        function = ir.FunctionType(ir.IntType(32), [ir.IntType(32), pointer.type])
+        callee = cgutils.get_or_insert_function(builder.module, function, "clock_gettime")
+        builder.call(callee, [ir.Constant(ir.IntType(32), time.CLOCK_MONOTONIC), pointer])
+        seconds = builder.load(pointer)
+        rest = builder.load(builder.gep(pointer, [ir.Constant(word, 1)]))
+        return builder.add(builder.mul(seconds, ir.Constant(word, 10**9)), rest)
+
+    return types.intp(), codegen
+
+
 @body
-def meet(team):
+def meet(team, part):
     """Wait until all threads of a team are here; whether the team goes on."""
     meeting = atomic_load(team, MEETING)
     if atomic_add(team, ARRIVED, 1) + 1 == team[PARTS]:
         atomic_add(team, ARRIVED, -team[PARTS])
         atomic_add(team, MEETING, 1)
-    looks = 0
+    looks = since = 0
     while atomic_load(team, MEETING) == meeting:
         if atomic_load(team, STOPPED) != 0:
             return False
         looks += 1
-        if looks > _PATIENCE:
+        if looks == _PATIENCE:
+            since = nanoseconds()
+        elif looks > _PATIENCE:
             give_way()
+    if part == 0 and looks > _PATIENCE:
+        team[WAITED] += nanoseconds() - since
     return atomic_load(team, STOPPED) == 0
+
+
+@body
+def parts_of(team):
+    """How many threads share the net: one, once the leader has waited too long."""
+    if team[PARTS] > 1 and team[WAITED] > TOO_LONG:
+        if atomic_load(team, STOPPED) == 0:
+            atomic_add(team, STOPPED, 1)
+        return 1
+    return team[PARTS]
 
 
 @body
