@@ -50,25 +50,24 @@ def test_engines(rows, inputs, outputs, how, dense, dtype, monkeypatch):
     choose(monkeypatch, dense)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator = np.random.default_rng(rows)
-    check(X, y, (wide_net(generator, training) for _ in range(40)), **given)
+    check(X, y, (wide_net(generator, training) for _ in range(25)), **given)
 
 
 @dtypes
-@pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("how", ["plain", "weighted and validated"])
 @pytest.mark.parametrize("rows, inputs, outputs", SIZES)
-def test_threads_that_share_a_net(rows, inputs, outputs, how, threads, dtype, monkeypatch):
+def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch):
     choose(monkeypatch, True)
     monkeypatch.setattr(choice, "worth_a_team", lambda structure, *given: not structure.batch_norm)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
-    for _ in range(25):
+    for _ in range(15):
         settings = wide_net(generator, training)
-        model = shoal.fit(X, y, threads=threads, progress=False, **given, **settings)
+        model = shoal.fit(X, y, threads=3, progress=False, **given, **settings)
         alone = {"sample_weight": given.get("sample_weight")}
         oracle.assert_same_bits(model, right(model, X, y, **alone), f"of {settings}")
         shared += not settings["batch_norm"]
-    assert shared > 5
+    assert shared > 3
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 3, 10, 30])
