@@ -255,7 +255,7 @@ def _chunks_of_round(batch_rows, row, parts):
     return min(parts, (batch_rows - row + CHUNK - 1) // CHUNK)
 
 
-@body
+@outlined_body
 def _add_parts(task, net, work, is_first, count, part, parts):
     """Add the gradients of ``count`` chunks in order, a part of the parameters."""
     p, end = share(part, parts, task.parameters, 16)
@@ -283,7 +283,7 @@ def _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows):
     store(net, work.step, SCALE, batch_scale(net, task, batch_rows, work.sums))
 
 
-@body
+@outlined_body
 def _tell(team, epoch, first, row, rows, batch_rows, brings):
     """Tell the followers of a tile, and begin."""
     team[EPOCH], team[FIRST], team[ROW], team[ROWS] = epoch, first, row, rows

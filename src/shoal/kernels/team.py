@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .jit import body
+from .jit import body, outlined_body
 from .lanes import word
 
 # places in ``team`` (SIZE,) int64; what all threads write to stands on cache lines of its own
@@ -88,7 +88,7 @@ def nanoseconds(tc):
     return types.intp(), codegen
 
 
-@body
+@outlined_body
 def meet(team, part):
     """Wait until all threads of a team are here; whether the team goes on."""
     meeting = atomic_load(team, MEETING)
