@@ -93,13 +93,14 @@ class _NoMachineCode:
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _UseBodyLibrary(FunctionPass):
     _name = "use_body_library"
-    library: type[JITCodeLibrary] = _BodyLibrary
+    code_library: type[JITCodeLibrary] = _BodyLibrary
 
     def __init__(self):
         FunctionPass.__init__(self)
 
     def run_pass(self, state):
-        state["library"] = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        kind, target = self.code_library, state["targetctx"]
+        state["library"] = kind(target.codegen(), state["func_id"].func_qualname)
         return False
 
 
@@ -116,13 +117,13 @@ class _OutlinedLibrary(_BodyLibrary):
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _UseOutlinedLibrary(_UseBodyLibrary):
     _name = "use_outlined_library"
-    library = _OutlinedLibrary
+    code_library = _OutlinedLibrary
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _UseLauncherLibrary(_UseBodyLibrary):
     _name = "use_launcher_library"
-    library = _LauncherLibrary
+    code_library = _LauncherLibrary
 
     def run_pass(self, state):
         super().run_pass(state)
