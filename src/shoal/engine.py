@@ -22,7 +22,7 @@ from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
-from .kernels.team import PARTS, TOO_LONG, WAITED
+from .kernels.team import PARTS, STOPPED, TOO_LONG, WAITED
 from .memory import aligned, allocate
 from .plan import Block, Piece, Plan, cut
 from .repacking import repack
@@ -46,7 +46,7 @@ _PHASE: Final = 0.25
 # Weights whose drawing is worth starting threads: about a millisecond's.
 _MANY_WEIGHTS: Final = 100_000
 
-_COMPILED: set[tuple[str, LaneWidth]] = set()  # kernels that are compiled, or loaded
+_COMPILED: set[tuple[str, LaneWidth, bool]] = set()  # kernels that are compiled, or loaded
 
 
 class Rows(NamedTuple):
@@ -259,12 +259,17 @@ class Run:
     def _compile(self) -> None:
         """Launch nothing, where that compiles: in this thread, and with a word before."""
         for trained in self.trained:
-            kernel = (str(self.dtype), trained.block.width)
-            if kernel not in _COMPILED:
-                with _told(self.monitor):
-                    works = [training_workspace(trained.block, self.dtype)]
-                    self._launch(trained, works, 0, 0, 0, 0)
-                _COMPILED.add(kernel)
+            followed = self._team(trained.block) > 1
+            kernel = (str(self.dtype), trained.block.width, followed)
+            if kernel in _COMPILED:
+                continue
+            work = training_workspace(trained.block, self.dtype)
+            with _told(self.monitor):
+                self._launch(trained, [work], 0, 0, 0, 0)
+                if followed:
+                    work.own.team[STOPPED] = 1  # so that nobody is waited for
+                    self._follow(trained, work, 0, 1)
+            _COMPILED.add(kernel)
 
     def _train_blocks(self) -> None:
         nets = sum(block.count for block in self.plan.blocks)
