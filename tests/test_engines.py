@@ -62,7 +62,8 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
     for _ in range(15):
-        settings = wide_net(generator, training)
+        # epochs that are recorded are measured, chunk by chunk in one thread
+        settings = wide_net(generator, training) | {"record_every": 5}
         model = shoal.fit(X, y, threads=3, progress=False, **given, **settings)
         alone = {"sample_weight": given.get("sample_weight")}
         oracle.assert_same_bits(model, right(model, X, y, **alone), f"of {settings}")
@@ -78,6 +79,7 @@ def test_a_leader_that_waits_too_long_goes_on_alone(batch_size, milliseconds, mo
     choose(monkeypatch, True)
     X, y = oracle.problem(1500, 30, 3, "float32")
     settings = {"hidden": (64, 32), "batch_size": batch_size, "epochs": 60, "progress": False}
+    settings["record_every"] = 60
     alone = shoal.fit(X, y, threads=1, **settings)
     teams = []
 
