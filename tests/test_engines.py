@@ -61,9 +61,11 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch
     monkeypatch.setattr(choice, "worth_a_team", lambda structure, *given: not structure.batch_norm)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
-    for _ in range(15):
+    for k in range(15):
         # epochs that are recorded are measured, chunk by chunk in one thread
         settings = wide_net(generator, training) | {"record_every": 5}
+        if k % 3 == 0:
+            settings |= {"batch_size": None, "patience": None, "schedule": "constant"}
         model = shoal.fit(X, y, threads=3, progress=False, **given, **settings)
         alone = {"sample_weight": given.get("sample_weight")}
         oracle.assert_same_bits(model, right(model, X, y, **alone), f"of {settings}")
