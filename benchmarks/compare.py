@@ -1,8 +1,15 @@
-"""The speed goals, Shoal and its rivals by turns in one process: python -m benchmarks.compare"""
+"""The speed goals, Shoal and its rivals by turns: python -m benchmarks.compare
+
+Each row has a process of its own, as what other libraries leave behind, threads above all, slows
+whatever comes after them.
+"""
 
 import json
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import click
@@ -19,20 +26,36 @@ WIDTH = 200  # of a table that no terminal shows
 
 
 def chosen(texts):
-    """Return the rows whose title has one of these texts in it; without texts, all."""
-    rows = [row for row in GOALS if not texts or any(t.lower() in row.title.lower() for t in texts)]
-    if not rows:
-        titles = "\n".join(row.title for row in GOALS)
-        raise click.BadParameter(f"no row has that in its title. There are:\n{titles}")
-    return rows
+    """Return the numbers of rows with one of these texts in their title; without texts, all."""
+    titles = [row.title for row in GOALS]
+    numbers = [
+        number
+        for number, title in enumerate(titles)
+        if not texts or any(text.lower() in title.lower() for text in texts)
+    ]
+    if not numbers:
+        lines = "\n".join(titles)
+        raise click.BadParameter(f"no row has that in its title. There are:\n{lines}")
+    return numbers
 
 
-def measured(row, turns):
+def broken(row, problem):
+    return Outcome(row.title, "", "times", True, errors=[f"Shoal: {problem!r}"])
+
+
+def measured(number, turns):
     """Measure a row; what breaks is told in its outcome."""
+    row = GOALS[number]
     try:
         return row.measure(turns)
     except Exception as problem:
-        return Outcome(row.title, "", "times", True, errors=[f"Shoal: {problem!r}"])
+        return broken(row, problem)
+
+
+def apart(call, *arguments):
+    """Call in a new process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(call, *arguments).result()
 
 
 def save(path, machine, turns, outcomes):
@@ -53,12 +76,16 @@ def main(alternations, only, path, markdown):
 
     The exit status is 2 when a rival broke or was wrong, else 1 when a goal that ran was missed.
     """
-    rows, outcomes, machine = chosen(only), [], described()
-    for number, row in enumerate(rows, 1):
+    numbers, outcomes, machine = chosen(only), [], described()
+    for done, number in enumerate(numbers, 1):
         start = time.perf_counter()
-        outcomes.append(measured(row, alternations))
+        try:
+            outcome = apart(measured, number, alternations)
+        except BrokenProcessPool as problem:
+            outcome = broken(GOALS[number], problem)
+        outcomes.append(outcome)
         took = f"{time.perf_counter() - start:.0f} s"
-        click.echo(f"{number} of {len(rows)}, {took}: {row.title}", err=True)
+        click.echo(f"{done} of {len(numbers)}, {took}: {GOALS[number].title}", err=True)
         if path is not None:  # after each row, so that an end before the last loses one at most
             save(path, machine, alternations, outcomes)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, soft_wrap=markdown)

@@ -1,5 +1,6 @@
 """What the comparison makes of rivals that are missing, slow, wrong or broken: tiny work."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -68,10 +69,23 @@ def test_times_are_those_of_a_step():
 )
 def test_exit_status(monkeypatch, tmp_path, rivals, goal, status):
     monkeypatch.setattr(compare, "GOALS", [Race(WORK, rivals, goal)])
+    monkeypatch.setattr(compare, "apart", lambda call, *arguments: call(*arguments))
     saved = tmp_path / "saved.json"
     done = CliRunner().invoke(compare.main, ["--markdown", "--only", "numpy", "--save", str(saved)])
     assert done.exit_code == status, done.output
     assert '"seconds"' in saved.read_text() and "| numpy |" in done.output
+
+
+def test_a_row_is_measured_in_a_new_process():
+    assert compare.apart(os.getpid) != os.getpid()
+
+
+def test_a_process_that_dies(monkeypatch):
+    apart = compare.apart
+    monkeypatch.setattr(compare, "GOALS", [Race(WORK, (numpy_tutorial,), 0)])
+    monkeypatch.setattr(compare, "apart", lambda *call: apart(os._exit, 1))
+    done = CliRunner().invoke(compare.main)
+    assert done.exit_code == 2 and "BrokenProcessPool" in done.output
 
 
 def test_no_such_row():

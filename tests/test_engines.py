@@ -87,13 +87,13 @@ def test_a_leader_that_waits_too_long_goes_on_alone(batch_size, milliseconds, mo
 
     @contextmanager
     def leading_for_a_while(follow, trained, works, group):
-        with leading(follow, trained, works, group):
-            if works:
+        with leading(follow, trained, works, group) as rest:
+            if len(works) > 1:
                 shared = works[0].own.team
                 teams.append(shared)
                 timer = Timer(milliseconds / 1e3, shared.__setitem__, (team.WAITED, 10**12))
                 timer.start()
-            yield
+            yield rest
 
     monkeypatch.setattr(engine, "leading", leading_for_a_while)
     shared = shoal.fit(X, y, threads=3, **settings)

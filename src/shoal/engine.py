@@ -22,7 +22,7 @@ from .data import Target
 from .grid import Grid
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
-from .kernels.team import PARTS, STOPPED, TOO_LONG, WAITED
+from .kernels.team import STOPPED
 from .memory import aligned, allocate
 from .plan import Block, Piece, Plan, cut
 from .repacking import repack
@@ -265,7 +265,7 @@ class Run:
                 continue
             work = training_workspace(trained.block, self.dtype)
             with _told(self.monitor):
-                self._launch(trained, [work], 0, 0, 0, 0)
+                self._launch(trained, work, 0, 0, 0, 0)
                 if followed:
                     work.own.team[STOPPED] = 1  # so that nobody is waited for
                     self._follow(trained, work, 0, 1)
@@ -387,13 +387,10 @@ class Run:
             self._told = done
 
     def _launch(
-        self, trained: Trained, works: list[Workspace], first: int, last: int, start: int, stop: int
+        self, trained: Trained, work: Workspace, first: int, last: int, start: int, stop: int
     ) -> None:
-        block, (work, *followers) = trained.block, works
-        data, state = self.data(block.structure), trained.state
-        rest = (data, state, work, first, last, start, stop, False)
-        with leading(self._follow, trained, followers, first):
-            self._call(block, block.task, *rest)
+        block, data = trained.block, self.data(trained.block.structure)
+        self._call(block, block.task, data, trained.state, work, first, last, start, stop, False)
 
     def _team(self, block: Block) -> int:
         """Threads that share the block's one net, where there is no other."""
@@ -420,20 +417,20 @@ class Run:
         position, end = per_epoch * piece.epoch, per_epoch * min(piece.until, int(limits.max()))
         rate = per_epoch / (block.seconds_of_epoch * groups)  # tiles a second, of all groups
         length = end if (end - position) / rate < _AT_ONCE else rate * _FIRST_LAUNCH
-        while position < end and not self._stop.is_set():
-            begin = time.perf_counter()
-            stop = self._next_stop(position, int(length), per_epoch, end, groups)
-            self._launch(trained, works, piece.first, piece.last, position, stop)
-            seconds = max(time.perf_counter() - begin, 1e-6)
-            if len(works) > 1 and work.own.team[WAITED] > TOO_LONG:
-                works, work.own.team[PARTS] = works[:1], 1  # other processes have the cores
-            length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
-            with self._lock:
-                trained.seconds += seconds
-                trained.done += (stop - position) / rate
-            position = stop
-            if not state.alive[piece.first : piece.last].any():
-                break
+        with leading(self._follow, trained, works, piece.first) as rest:
+            while position < end and not self._stop.is_set():
+                begin = time.perf_counter()
+                stop = self._next_stop(position, int(length), per_epoch, end, groups)
+                self._launch(trained, work, piece.first, piece.last, position, stop)
+                rest()
+                seconds = max(time.perf_counter() - begin, 1e-6)
+                length = min(_LAUNCH * (stop - position) / seconds, 8 * length)
+                with self._lock:
+                    trained.seconds += seconds
+                    trained.done += (stop - position) / rate
+                position = stop
+                if not state.alive[piece.first : piece.last].any():
+                    break
         if position % per_epoch:  # stopped inside an epoch: back to the last whole one
             size = block.layers.size
             state.params[piece.first] = work.kept[:size]
