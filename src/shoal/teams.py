@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .kernels.layout import Workspace
-from .kernels.team import ARRIVED, MEETING, PARTS, STOPPED, TOO_LONG, WAITED
+from .kernels.team import MEETINGS, PARTS, STOPPED, TOO_LONG, WAITED
 
 
 @contextmanager
@@ -23,7 +23,8 @@ def leading(
         yield _nothing
         return
     team = works[0].own.team
-    team[STOPPED] = team[ARRIVED] = team[MEETING] = team[WAITED] = 0
+    team[STOPPED] = team[WAITED] = 0
+    team[MEETINGS:] = 0
 
     def call(part: int) -> None:
         try:

@@ -51,7 +51,7 @@ def _workspace(
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     if width.dense:
-        arrays["team"], arrays["brought"] = np.zeros(team.SIZE, np.int64), np.full(1, -1, np.int64)
+        arrays["team"], arrays["brought"] = np.zeros(team.size(1), np.int64), np.full(1, -1, np.int64)
         arrays["team"][team.PARTS] = 1
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
@@ -152,7 +152,8 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    first.own.team[team.PARTS] = parts
+    together = np.zeros(team.size(parts), np.int64)
+    together[team.PARTS] = parts
     shared = ["total", "sums", "step", "order", "kept", "marks"]
     gradients = aligned((0, 1), dtype)
     if block.task.batch <= CHUNK:
@@ -166,6 +167,6 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
         work = first if part == 0 else training_workspace(block, dtype)._replace(**given)
         if len(gradients):
             work = work._replace(gradient=gradients[part * P : (part + 1) * P])
-        own = work.own._replace(team=first.own.team, gradients=gradients)
+        own = work.own._replace(team=together, gradients=gradients)
         works.append(work._replace(own=own))
     return works
