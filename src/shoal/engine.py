@@ -268,7 +268,7 @@ class Run:
                 self._launch(trained, work, 0, 0, 0, 0)
                 if followed:
                     work.own.team[STOPPED] = 1  # so that nobody is waited for
-                    self._follow(trained, work, 0, 1)
+                    self._follow(trained, work, 0, 0)
             _COMPILED.add(kernel)
 
     def _train_blocks(self) -> None:

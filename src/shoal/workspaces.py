@@ -51,8 +51,7 @@ def _workspace(
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     if width.dense:
-        arrays["team"], arrays["brought"] = np.zeros(team.size(1), np.int64), np.full(1, -1, np.int64)
-        arrays["team"][team.PARTS] = 1
+        arrays["team"], arrays["brought"] = team.places(1), np.full(1, -1, np.int64)
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
 
@@ -152,8 +151,7 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    together = np.zeros(team.size(parts), np.int64)
-    together[team.PARTS] = parts
+    together = team.places(parts)
     shared = ["total", "sums", "step", "order", "kept", "marks"]
     gradients = aligned((0, 1), dtype)
     if block.task.batch <= CHUNK:

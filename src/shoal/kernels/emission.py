@@ -34,7 +34,7 @@ def value_type(lane, array):
     return lane.value if isinstance(lane, LaneGroupType) else array.dtype
 
 
-def _raise_unless(context, builder, condition, message):
+def raise_unless(context, builder, condition, message):
     with cgutils.if_unlikely(builder, builder.not_(condition)):
         context.call_conv.return_user_exc(builder, IndexError, (message,))
 
@@ -60,11 +60,11 @@ class Place:
 
     def _check(self, position):
         inside = self.builder.icmp_unsigned("<", position, self.shape[0])
-        _raise_unless(self.context, self.builder, inside, "a kernel left its array")
+        raise_unless(self.context, self.builder, inside, "a kernel left its array")
         if self.vector and self.array.ndim == 2:
             lanes = ir.Constant(position.type, self.lane.n)
             same = self.builder.icmp_signed("==", self.shape[1], lanes)
-            _raise_unless(self.context, self.builder, same, "an array has another lane width")
+            raise_unless(self.context, self.builder, same, "an array has another lane width")
 
     def _address(self, position):
         builder = self.builder

@@ -13,14 +13,16 @@ has waited long in all, it stops the team and goes on alone.
 
 import time
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from .emission import CHECKED, raise_unless
 from .jit import body, outlined_body
 from .lanes import word
 
-# places in ``team`` (size(threads),) int64
+# in ``team``, int64
 PARTS, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(9)
 _LINE = 16  # two lines of the cache, as they are brought in pairs
 STOPPED, MEETINGS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a meeting
@@ -32,12 +34,19 @@ TOO_LONG = (
 
 
 def _pointer(context, builder, array, value, index):
-    return builder.gep(context.make_array(array)(context, builder, value).data, [index])
+    made = context.make_array(array)(context, builder, value)
+    if CHECKED:
+        (size,) = cgutils.unpack_tuple(builder, made.shape)
+        inside = builder.icmp_unsigned("<", index, size)
+        raise_unless(context, builder, inside, "a kernel left its array")
+    return builder.gep(made.data, [index])
 
 
-def size(parts):
-    """Places of a team of so many threads."""
-    return MEETINGS + parts * _LINE
+def places(parts):
+    """``team`` of so many threads."""
+    team = np.zeros(MEETINGS + parts * _LINE, np.int64)
+    team[PARTS] = parts
+    return team
 
 
 def _python_store(a, p, value):
