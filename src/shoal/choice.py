@@ -40,28 +40,25 @@ class LaneWidth(NamedTuple):
 
 
 def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes of a group: 128 bytes of nets with tiles of 4 units x 2 rows; without AVX-512 half of
-    both, as there are half as many registers.
+    """Lanes of a group: 128 bytes of nets, without AVX-512 half of it, as there are half as many
+    registers; with tiles of 2 units x 2 rows, which fill the pipeline of the fma.
 
-    Eight sums in flight hide the latency of an fma, sixteen registers of sums feed on each element
-    that is loaded twice. Measured on one core with AVX-512, float32, in ns a net and step (3-4-1)
-    and GFLOP/s of a sweep, 117 being the most that the core's arithmetic can do:
+    Larger tiles load less, but leave more over: measured on one core with AVX-512, float32, the
+    least of four runs by turns, in ns a net and step (3-4-1 with 4 rows, the rest with 32):
 
-    ====================  =====  ========  =======  =====
-    float32               3-4-1  64-32-10  30-16-2  4-8-3
-    ====================  =====  ========  =======  =====
-    32 lanes, 4 x 2        14.6      69.0     56.5   23.2
-    32 lanes, 2 x 4        17.5      68.9     59.0   24.3
-    32 lanes, 2 x 2        15.8      68.5     57.9   22.7
-    32 lanes, 3 x 2        16.0      65.8     53.3   25.1
-    16 lanes, 2 x 4        22.0      65.0     53.8   22.7
-    16 lanes, 4 x 4        17.8      64.9     56.2   22.7
-    64 lanes, 1 x 1        17.4      51.6     42.6   20.4
-    ====================  =====  ========  =======  =====
+    ====================  =====  =========  ========  =======  =====
+    float32               3-4-1  2-16-16-1  64-32-10  30-16-2  4-8-3
+    ====================  =====  =========  ========  =======  =====
+    32 lanes, 2 x 2        15.7        937      4070      834    232
+    32 lanes, 3 x 2        15.6        910      3954      889    216
+    32 lanes, 4 x 2        15.3        862      4005      899    263
+    32 lanes, 2 x 4        16.6        926      3985      852    231
+    ====================  =====  =========  ========  =======  =====
+
+    Before, with 16 lanes, tiles of 2 x 4 and 4 x 4 took 18 to 22 ns for 3-4-1, and 64 lanes with
+    1 x 1 a third longer for 64-32-10.
     """
-    if register_bytes == 64:
-        return LaneWidth(128 // np.dtype(dtype).itemsize, (4, 2))
-    return LaneWidth(64 // np.dtype(dtype).itemsize, (2, 2))
+    return LaneWidth((128 if register_bytes == 64 else 64) // np.dtype(dtype).itemsize, (2, 2))
 
 
 def row_width(dtype: Any, register_bytes: int) -> LaneWidth:

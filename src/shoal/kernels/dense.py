@@ -30,6 +30,7 @@ from .layout import (
 from .losses import RESIDUALS, clip_deltas, output_deltas, output_values, weigh_deltas
 from .optimizers import CLIP_DELTA, LOSS_PARAMETER, SCALE
 from .random import drop
+from .rows import copy
 from .step import (
     add_chunk,
     add_weights,
@@ -41,7 +42,7 @@ from .step import (
 )
 from .sums import PARTIALS
 from .team import BATCH_ROWS, BRINGS, DONE, EPOCH, FIRST, PARTS, ROW, ROWS, meet, parts_of, share
-from .turns import copy, lanes_to_rows, rows_to_lanes, values_of
+from .turns import lanes_to_rows, rows_to_lanes, values_of
 
 STEP = 4  # threads divide units by multiples of it, as dropout draws for four at once
 

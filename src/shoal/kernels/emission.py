@@ -98,14 +98,9 @@ class Place:
         align = element_of(self.type).bitwidth // 8
         self.builder.store(value, self._address(position), align=align)
 
-    def store_across(self, position, count, value):
-        """Set consecutive elements of a shared array to the first ``count`` lanes."""
-        builder = self.builder
-        if not self.vector:
-            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
-                self.store(position, value)
-            return
-        n = self.lane.n
+    def _first(self, position, count):
+        """(pointer, alignment, mask) of the first ``count`` lanes along a shared array."""
+        builder, n = self.builder, self.lane.n
         lanes = ir.Constant(ir.VectorType(I32, n), list(range(n)))
         limit = emit_spread(builder, builder.trunc(count, I32), n)
         mask = builder.icmp_signed("<", lanes, limit)
@@ -116,12 +111,31 @@ class Place:
                 last = builder.sub(builder.add(position, taken), ir.Constant(count.type, 1))
                 self._check(last)
         pointer = builder.gep(self.data, [position])
-        pointer = builder.bitcast(pointer, value.type.as_pointer())
-        name = f"llvm.masked.store.{suffix(self.type)}.p0"
-        function = ir.FunctionType(ir.VoidType(), [value.type, pointer.type, I32, mask.type])
-        callee = cgutils.get_or_insert_function(builder.module, function, name)
-        align = ir.Constant(I32, element_of(self.type).bitwidth // 8)
-        builder.call(callee, [value, pointer, align, mask])
+        pointer = builder.bitcast(pointer, llvm_type(self.type).as_pointer())
+        return pointer, ir.Constant(I32, element_of(self.type).bitwidth // 8), mask
+
+    def _masked(self, name, result, arguments):
+        function = ir.FunctionType(result, [argument.type for argument in arguments])
+        name = f"llvm.masked.{name}.{suffix(self.type)}.p0"
+        callee = cgutils.get_or_insert_function(self.builder.module, function, name)
+        return self.builder.call(callee, arguments)
+
+    def load_some(self, position, count):
+        """The first ``count`` of consecutive elements of a shared array, one a lane, and +0."""
+        if not self.vector:
+            return self.load(position)
+        typ = llvm_type(self.type)
+        nothing = ir.Constant(typ, [0.0] * self.lane.n)
+        return self._masked("load", typ, [*self._first(position, count), nothing])
+
+    def store_across(self, position, count, value):
+        """Set consecutive elements of a shared array to the first ``count`` lanes."""
+        builder = self.builder
+        if not self.vector:
+            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
+                self.store(position, value)
+            return
+        self._masked("store", ir.VoidType(), [value, *self._first(position, count)])
 
     def steps(self, position, stride, extent):
         """The positions p, p + stride, ...: as many as ``extent`` has."""

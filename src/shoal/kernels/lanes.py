@@ -30,6 +30,7 @@ from .vectors import (
     Mask,
     element_of,
     integer_constant,
+    llvm_element,
     llvm_integer,
     llvm_type,
     suffix,
@@ -174,6 +175,33 @@ def product(tc, x, y):
         return cgutils.pack_array(builder, products, products[0].type)
 
     return x(x, y), codegen
+
+
+@word(lambda x: tuple(select(z < 0, type(z)(0), z) for z in x))
+def rectified(tc, x):
+    """max(z, 0) of a tile; NaN stays NaN, as a bad net must show."""
+
+    def codegen(context, builder, sig, args):
+        zs = cgutils.unpack_tuple(builder, args[0])
+        zero = emit_splat(builder, x.dtype, ir.Constant(llvm_element(x.dtype), 0.0))
+        made = [builder.select(builder.fcmp_ordered("<", z, zero), zero, z) for z in zs]
+        return cgutils.pack_array(builder, made, zero.type)
+
+    return x(x), codegen
+
+
+@word(lambda x: tuple(type(z)(z > 0) for z in x))
+def is_positive(tc, x):
+    """1 where an element of a tile is > 0, else 0."""
+
+    def codegen(context, builder, sig, args):
+        zs = cgutils.unpack_tuple(builder, args[0])
+        element = llvm_element(x.dtype)
+        zero, one = (emit_splat(builder, x.dtype, ir.Constant(element, k)) for k in (0.0, 1.0))
+        made = [builder.select(builder.fcmp_ordered(">", z, zero), one, zero) for z in zs]
+        return cgutils.pack_array(builder, made, zero.type)
+
+    return x(x), codegen
 
 
 @word(lambda x, second: tuple(u for u in x for _ in second))
@@ -450,14 +478,14 @@ def net_of(tc, lane):
     return one(lane), lambda context, builder, sig, args: context.get_dummy_value()
 
 
-@word(lambda lane, a, p: a[p])
-def fetch_across(tc, lane, a, p):
-    """The elements from p on of a shared array, one a lane."""
+@word(lambda lane, a, p, count: a[p])
+def fetch_some(tc, lane, a, p, count):
+    """The elements from p on of a shared array, one a lane: of ``count``, at least 1, the first."""
 
     def codegen(context, builder, sig, args):
-        return Place(context, builder, lane, args[0], a, args[1]).load_across(args[2])
+        return Place(context, builder, lane, args[0], a, args[1]).load_some(args[2], args[3])
 
-    return value_type(lane, a)(lane, a, _p), codegen
+    return value_type(lane, a)(lane, a, _p, _p), codegen
 
 
 @word(lambda lane, a, p, step: (a[p],))

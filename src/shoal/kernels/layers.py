@@ -16,10 +16,12 @@ from .lanes import (
     fetch_strip,
     fetch_tile,
     fma,
+    is_positive,
     like,
     load,
     outer_fma,
     product,
+    rectified,
     row_extent,
     select,
     splat,
@@ -67,9 +69,11 @@ def _starts(lane, params, b, first, zeros):
 
 @body
 def _sums_strip(
-    lane, first, x, x0, unit_step, row_step, params, w, b, inputs, values, v, stride, rows
-):
-    """Weighted sums of a strip of units for all rows of the tile."""
+    lane, first, x, x0, unit_step, row_step, params, w, b, inputs, rectifies, values, slopes, v,
+    stride, rows,
+):  # fmt: skip
+    """Weighted sums of a strip of units for all rows of the tile, or at once what RELU makes of
+    them: two stores a value instead of three."""
     zero = splat(lane, 0.0)
     one, extent = (0,), row_extent(lane)
     start = _starts(lane, params, b, first, spread((zero,), first))
@@ -79,6 +83,9 @@ def _sums_strip(
             lane, first, extent, spread(start, extent),
             params, w, 1, inputs, x, x0 + s * row_step, unit_step, row_step, inputs,
         )  # fmt: skip
+        if rectifies:
+            store_tile(lane, slopes, v + s, stride, 1, first, extent, is_positive(total))
+            total = rectified(total)
         store_tile(lane, values, v + s, stride, 1, first, extent, total)
         s += len(extent)
     while s < rows:
@@ -86,6 +93,9 @@ def _sums_strip(
             lane, first, one, start,
             params, w, 1, inputs, x, x0 + s * row_step, unit_step, row_step, inputs,
         )  # fmt: skip
+        if rectifies:
+            store_tile(lane, slopes, v + s, stride, 1, first, one, is_positive(total))
+            total = rectified(total)
         store_tile(lane, values, v + s, stride, 1, first, one, total)
         s += 1
 
@@ -100,23 +110,23 @@ def forward_layer(
     x : (positions, L) or shared (positions,), the layer's inputs.
     params : (P, L). values, slopes : (positions, L).
     """
-    one, extent = (0,), unit_extent(lane)
+    one, extent, rectifies = (0,), unit_extent(lane), code == RELU
     u = done = 0
     while u < units:
         weights, biases, strip = w + u * inputs, b + u if b >= 0 else -1, v + u * stride
         if units - u >= len(extent):
             _sums_strip(
                 lane, extent, x, x0, unit_step, row_step, params, weights, biases, inputs,
-                values, strip, stride, rows,
+                rectifies, values, slopes, strip, stride, rows,
             )  # fmt: skip
             u += len(extent)
         else:
             _sums_strip(
                 lane, one, x, x0, unit_step, row_step, params, weights, biases, inputs,
-                values, strip, stride, rows,
+                rectifies, values, slopes, strip, stride, rows,
             )  # fmt: skip
             u += 1
-        if u == units or (u - done) * rows >= _AT_ONCE:
+        if not rectifies and (u == units or (u - done) * rows >= _AT_ONCE):
             activate(lane, code, values, slopes, v + done * stride, stride, u - done, rows)
             done = u
 

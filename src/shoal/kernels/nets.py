@@ -52,7 +52,7 @@ def train_rows(
         x_rows, y_rows, w_rows = data.X, data.y, data.weights
         x0, y0, w0 = first * task.inputs, first * task.outputs, first
         if ordering == SHARED_ORDER:
-            copy_shared(task, data, work.order, first, rows, work)
+            copy_shared(lane, task, data, work.order, first, rows, work)
             x_rows, y_rows = work.own.shared_inputs, work.own.shared_targets
             w_rows, x0, y0, w0 = work.own.shared_weights, 0, 0, 0
         if task.weighted:

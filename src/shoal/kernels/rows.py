@@ -1,21 +1,38 @@
 """Brings the rows of a tile to where it computes: one copy for all lanes, or each lane its own."""
 
 from .jit import body, outlined_body
-from .lanes import fetch, fetch_rows, lane_extent, lane_range, store, store_tile
+from .lanes import (
+    fetch,
+    fetch_rows,
+    fetch_some,
+    lane_extent,
+    lane_range,
+    store,
+    store_tile,
+    store_tile_across,
+)
 from .layout import SHARED_ORDER
 
 
 @body
-def copy_shared(task, data, order, first, rows, work):
+def copy(lane, source, p, target, q, count):
+    """Copy ``count`` numbers. source, target : shared."""
+    one, L = (0,), len(lane_extent(lane))
+    for k in range(0, count, L):
+        value = fetch_some(lane, source, p + k, count - k)
+        store_tile_across(lane, target, q + k, 0, 1, count - k, one, one, (value,))
+
+
+@body
+def copy_shared(lane, task, data, order, first, rows, work):
     """Rows in a shared order, row-major. order : (1, n)."""
+    inputs, outputs = task.inputs, task.outputs
     for s in range(rows):
         row = order[0, first + s]
-        for i in range(task.inputs):
-            work.own.shared_inputs[s * task.inputs + i] = data.X[row * task.inputs + i]
-        for o in range(task.outputs):
-            work.own.shared_targets[s * task.outputs + o] = data.y[row * task.outputs + o]
+        copy(lane, data.X, row * inputs, work.own.shared_inputs, s * inputs, inputs)
+        copy(lane, data.y, row * outputs, work.own.shared_targets, s * outputs, outputs)
         if task.weighted:
-            work.own.shared_weights[s] = data.weights[row]
+            copy(lane, data.weights, row, work.own.shared_weights, s, 1)
 
 
 @outlined_body

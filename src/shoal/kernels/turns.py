@@ -1,38 +1,13 @@
 """Numbers of one net change places: rows that stand one after the other, and rows in lanes."""
 
 from .jit import body
-from .lanes import (
-    fetch,
-    fetch_across,
-    fetch_square,
-    flat,
-    lane_extent,
-    net_of,
-    rows_of,
-    store,
-    store_tile,
-    store_tile_across,
-)
+from .lanes import fetch_square, flat, lane_extent, rows_of, store_tile
 
 
 @body
 def values_of(lane, count):
     """How many values hold so many numbers side by side."""
     return (count + rows_of(lane) - 1) // rows_of(lane)
-
-
-@body
-def copy(lane, source, p, target, q, count):
-    """Copy ``count`` numbers. source, target : shared."""
-    net = net_of(lane)
-    one, L, k = (0,), rows_of(lane), 0
-    while k + L <= count:
-        value = fetch_across(lane, source, p + k)
-        store_tile_across(lane, target, q + k, 0, 1, L, one, one, (value,))
-        k += L
-    while k < count:
-        store(net, target, q + k, fetch(net, source, p + k))
-        k += 1
 
 
 @body
