@@ -2,7 +2,9 @@
 
 import time
 
-PAUSE = 0.02  # seconds before a turn, in which threads of the one before stop spinning
+# Seconds before a turn, in which threads of the one before stop spinning: OpenBLAS's, which numpy
+# brings, keep a core for 0.1 s, and doubled the time of what came 0.05 s after a product.
+PAUSE = 0.15
 
 
 def by_turns(runs, turns):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from . import choice
 from .kernels import cpu, jit
 from .kernels.layout import Task
-from .kernels.vectors import LaneGroup
 from .memory import BatchNorm, pack
 from .structure import ACTIVATION_CODES, Structure, positions
 from .workspaces import prediction_workspace
@@ -45,10 +45,9 @@ def predict(
         batch_norm=norms is not None,
     )
     layers = positions(structure)
-    width = choice.lane_width(dtype, jit.register_bytes())
-    L, units = width.lanes, sum(widths[1:])
-    tile = choice.tile_rows(-(-n // L), units + inputs, L * dtype.itemsize)
-    stride = choice.row_stride(tile)
+    width = choice.row_width(dtype, jit.register_bytes())
+    tile = choice.tile_rows(n, sum(widths), dtype.itemsize)
+    stride = choice.row_stride(-(-tile // width.rows))
     numbers = dict.fromkeys(Task._fields, 0) | {
         "rows": n,
         "inputs": inputs,
@@ -60,17 +59,18 @@ def predict(
     }
     task = Task(**numbers)
     params, outputs = pack(weights, biases, norms, layers, dtype), np.empty(n * widths[-1], dtype)
-    lane, flat = LaneGroup(dtype, L, width.tile), X.ravel()
+    lane, flat = width.group(dtype), X.ravel()
 
     def call(part: tuple[int, int]) -> None:
-        work = prediction_workspace(units, inputs, tile, stride, L, dtype)
+        work = prediction_workspace(widths, stride, width, dtype)
         cpu.predict(lane, task, layers.table, flat, params, work, outputs, *part)
 
     parts = min(threads or jit.default_threads(), 1 + n * layers.size // 5_000_000)
-    edges = [n * k // parts for k in range(parts + 1)]
-    spans = list(zip(edges[:-1], edges[1:], strict=True))
-    call(spans[0])
-    if parts > 1:
-        with ThreadPoolExecutor(parts - 1) as pool:
-            list(pool.map(call, spans[1:]))
+    edges = [n * k // (parts * width.rows) * width.rows for k in range(parts)] + [n]
+    if parts == 1:
+        call((0, n))
+    else:
+        call((0, 0))  # compiles, where that is to be done, in this thread
+        with ThreadPoolExecutor(parts) as pool:
+            list(pool.map(call, pairwise(edges)))
     return outputs.reshape(n, -1)

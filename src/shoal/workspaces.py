@@ -1,6 +1,6 @@
 """Scratch arrays of a thread: what kernels write to and nobody reads afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -138,11 +138,19 @@ def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
 
 
 def prediction_workspace(
-    units: int, inputs: int, tile: int, stride: int, L: int, dtype: Any
+    widths: Sequence[int], stride: int, width: LaneWidth, dtype: Any
 ) -> Workspace:
-    """For predictions of one net, with tiles of ``tile`` times L rows."""
-    rows = {"values": units * stride, "deltas": units * stride, "lane_inputs": inputs * stride}
-    return _workspace(dtype, LaneWidth(L, (1, 1)), rows, (L, tile))
+    """For predictions of one net, whose rows are the lanes."""
+    L, units = width.rows, sum(widths[1:]) + width.rows  # as above
+    inputs, outputs = (-(-count // L) * L for count in (widths[0], widths[-1]))
+    rows = {
+        "values": units * stride,
+        "deltas": units * stride,
+        "lane_inputs": inputs * stride,
+        "input_rows": inputs * stride,
+        "value_rows": outputs * stride,
+    }
+    return _workspace(dtype, width, rows)
 
 
 def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:

@@ -11,6 +11,7 @@ training are numbered through, and a launch runs those from ``start`` to ``stop`
 changes no bit: all state is in arrays.
 """
 
+from .elementary import canonical
 from .jit import body, outlined_body
 from .lanes import any_lane, fetch, lane_range, like, load, select, splat, store
 from .layout import (
@@ -22,15 +23,13 @@ from .layout import (
     MINE,
     SCORE_ROWS,
     SCORES,
-    VALUES,
     WATCHED,
 )
-from .losses import RESIDUALS, output_values
+from .losses import RESIDUALS
 from .optimizers import LOSS_PARAMETER, RATE, begin_step
 from .random import shuffle_group
-from .rows import gather_inputs
 from .schedules import set_rates
-from .step import finish_weights, forward
+from .step import finish_weights
 from .sums import PARTIALS, combine
 from .watching import finite, is_recorded, keep, next_limit, record_of, restore, settle
 
@@ -90,16 +89,10 @@ def _score(lane, task, variation, weight, sums):
 
 
 @body
-def _canonical(lane, x):
-    """x, where it is NaN the canonical one."""
-    return select(x == x, x, like(x, float("nan")))
-
-
-@body
 def _write(lane, records, record, mine, value):
     """Set a record of the nets that it belongs to. records : (records, L)."""
     old = load(lane, records, record)
-    store(lane, records, record, select(mine, _canonical(lane, value), old))
+    store(lane, records, record, select(mine, canonical(value), old))
 
 
 @body
@@ -325,38 +318,8 @@ def evaluate_group(lane, engine, validate_rows, task, layers, data, state, work)
         )  # fmt: skip
         first += rows
     loss, weight = _finish_validation(lane, task, task.rows, task.weighted, work.sums)
-    store(lane, state.losses, 0, _canonical(lane, loss))
+    store(lane, state.losses, 0, canonical(loss))
     for k in range(_counts(task)):
         store(lane, state.scores, k, load(lane, work.sums, SCORES + k * SCORE_ROWS + PARTIALS))
     store(lane, state.scores, _counts(task), weight)
     _forget(lane, task, work.sums)
-
-
-@body
-def predict_rows(lane, task, layers, X, params, work, outputs, first, last):
-    """Outputs of one net for rows ``first`` to ``last``, which stand in lanes, tile by tile.
-
-    X : (n * I,). params : shared (P and statistics,). outputs : (n * O,). work.order : (L, tile).
-    """
-    v = layers[len(layers) - 1][VALUES] * task.stride
-    lanes = len(work.order)
-    start = first
-    while start < last:
-        tile = min(task.tile, (last - start + lanes - 1) // lanes)
-        for q in lane_range(lane, work.lane_inputs):
-            for s in range(tile):
-                work.order[q, s] = min(start + s * lanes + q, last - 1)
-        gather_inputs(lane, X, task.inputs, work.order, tile, work.lane_inputs, task.stride)
-        forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, params, work, tile)
-        output_values(
-            lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, tile
-        )
-        for o in range(task.outputs):
-            for p in range(v + o * task.stride, v + o * task.stride + tile):
-                store(lane, work.values, p, _canonical(lane, load(lane, work.values, p)))
-        for q in lane_range(lane, work.lane_inputs):
-            for s in range(tile):
-                row = work.order[q, s]
-                for o in range(task.outputs):
-                    outputs[row * task.outputs + o] = work.values[v + o * task.stride + s, q]
-        start += tile * lanes

@@ -7,7 +7,7 @@ when entered twice and another kills a forked child.)
 
 from . import dense
 from . import nets as of_nets
-from .block import evaluate_group, predict_rows, train_group
+from .block import evaluate_group, train_group
 from .environment import IEEE, exchange_control
 from .jit import body, launcher
 from .lanes import net_of
@@ -89,7 +89,7 @@ def follow(lane, task, layers, ordering, data, nets, work, g, part):
 def predict(lane, task, layers, X, params, work, outputs, first, last):
     """Outputs of one net for rows ``first`` to ``last``. X : (n * I,). params : shared."""
     before = exchange_control(IEEE)
-    predict_rows(lane, task, layers, X, params, work, outputs, first, last)
+    dense.predict_rows(lane, task, layers, X, params, work, outputs, first, last)
     exchange_control(before)
 
 

@@ -8,8 +8,9 @@ is the code of one lane, over arrays of one lane: (positions, 1).
 A tile is a whole chunk of a gradient, or a whole batch; so its sums begin from +0.
 """
 
-from .batch_norm import normalise_back, normalise_batch, normalise_running
+from .batch_norm import normalise_back, normalise_batch
 from .dense_weights import is_along_inputs, steps_at_once, turned, weights_part
+from .elementary import canonical
 from .jit import body, inlined_body, outlined_body
 from .lanes import fetch, flat, in_lanes, load, net_of, rows_of, splat, store
 from .layers import activate, deltas_layer
@@ -37,6 +38,7 @@ from .step import (
     batch_scale,
     finish_batch,
     finish_weights,
+    forward,
     layer_values,
     measure,
 )
@@ -68,7 +70,10 @@ def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
             store(net, targets, o * task.stride * L + s, fetch(net, y, row * task.outputs + o))
         if weighted:
             store(net, weights, s, fetch(net, w, row))
-    rows_to_lanes(lane, work.own.input_rows, task.inputs, work.lane_inputs, task.stride, rows)
+    rows_to_lanes(
+        lane, inputs, 0, width * L, task.inputs, work.lane_inputs, task.stride, 0,
+        values_of(lane, rows),
+    )  # fmt: skip
 
 
 @body
@@ -360,24 +365,54 @@ def follow(lane, task, layers, ordering, data, state, work, part):
 @outlined_body
 def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, first, rows, work):
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
-    net, L, values = net_of(lane), rows_of(lane), values_of(lane, rows)
+    net, values = net_of(lane), values_of(lane, rows)
     work.own.brought[0] = -1
     _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work)
-    for k in range(len(layers)):
-        layer = layers[k]
-        v = layer[VALUES] * task.stride
-        layer_values(
-            lane, task, layers, k, work.lane_inputs, 0, task.stride, 1, flat(params), work, 0,
-            layer[UNITS], values,
-        )  # fmt: skip
-        if layer[SCALES] >= 0:
-            normalise_running(net, layer, params, in_lanes(net, work.values), task.stride * L, rows)
-            activate(
-                lane, layer[CODE], work.values, work.deltas, v, task.stride, layer[UNITS], values
-            )
+    forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, flat(params), work, values)
     v, p = layers[len(layers) - 1, VALUES] * task.stride, splat(lane, parameter)
     _measure_rows(lane, task, weighted, True, True, v, first, rows, p, work)
     output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, values)
     _measure_rows(lane, task, weighted, True, False, v, first, rows, p, work)
     if weighted:
         add_weights(net, in_lanes(net, work.lane_weights), 0, first, rows, work.sums)
+
+
+@body
+def _bring_in_place(lane, task, X, first, rows, work):
+    """Inputs of rows that stand one after the other: turned as they are read, where they fill the
+    lanes."""
+    L, inputs, width = rows_of(lane), task.inputs, values_of(lane, task.inputs) * rows_of(lane)
+    whole = rows // L if inputs >= L else 0
+    rows_to_lanes(
+        lane, X, first * inputs, inputs, inputs, work.lane_inputs, task.stride, 0, whole
+    )  # fmt: skip
+    padded = flat(work.own.input_rows)
+    for s in range(whole * L, rows):
+        copy(lane, X, (first + s) * inputs, padded, s * width, inputs)
+    rows_to_lanes(
+        lane, padded, whole * L * width, width, inputs, work.lane_inputs, task.stride, whole,
+        values_of(lane, rows),
+    )  # fmt: skip
+
+
+@outlined_body
+def predict_rows(lane, task, layers, X, params, work, outputs, first, last):
+    """Outputs of one net for rows ``first`` to ``last``, tile by tile.
+
+    X : (n * I,). params : shared (P and statistics,). outputs : (n * O,).
+    """
+    count, v = task.outputs, layers[len(layers) - 1, VALUES] * task.stride
+    turned_rows, width = flat(work.own.value_rows), values_of(lane, count) * rows_of(lane)
+    while first < last:
+        rows = min(task.tile, last - first)
+        values = values_of(lane, rows)
+        _bring_in_place(lane, task, X, first, rows, work)
+        forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, params, work, values)
+        output_values(lane, task.output, work.values, work.deltas, v, task.stride, count, values)
+        for o in range(count):
+            for p in range(v + o * task.stride, v + o * task.stride + values):
+                store(lane, work.values, p, canonical(load(lane, work.values, p)))
+        lanes_to_rows(lane, work.values, v, task.stride, count, work.own.value_rows, 0, rows)
+        for s in range(rows):
+            copy(lane, turned_rows, s * width, outputs, (first + s) * count, count)
+        first += rows

@@ -322,3 +322,9 @@ def sign(x):
     """1, -1, or x itself where it is a zero or NaN."""
     zero, one = like(x, 0.0), like(x, 1.0)
     return select(x > zero, one, select(x < zero, -one, x))
+
+
+@body
+def canonical(x):
+    """x, or where it is NaN the one NaN that numpy has."""
+    return select(x == x, x, like(x, float("nan")))

@@ -82,10 +82,3 @@ def gather_own(lane, task, data, order, first, rows, work):
         _gather(lane, data.y, task.outputs, order, first + s, work.lane_targets, s, task.stride)
         if task.weighted:
             _gather(lane, data.weights, 1, order, first + s, work.lane_weights, s, task.stride)
-
-
-@body
-def gather_inputs(lane, X, inputs, order, rows, lane_inputs, stride):
-    """The inputs of each lane's own rows into it. X (n * I,). order : (L, rows or more)."""
-    for s in range(rows):
-        _gather(lane, X, inputs, order, s, lane_inputs, s, stride)

@@ -11,18 +11,20 @@ def values_of(lane, count):
 
 
 @body
-def rows_to_lanes(lane, source, count, target, stride, rows):
-    """Turn rows of ``count`` numbers to stand in lanes.
+def rows_to_lanes(lane, source, p, step, count, target, stride, first, last):
+    """Turn rows of ``count`` numbers, the first from p on and ``step`` apart, to stand in lanes, as
+    values ``first`` to ``last`` of the tile.
 
-    source : (rows * width, L), each row padded to whole values. target : (count, padded, * stride,
-    L), unit-major.
+    source : shared; shorter rows than L are padded to it. target : (count, padded, * stride, L),
+    unit-major.
     """
-    L, numbers, extent = rows_of(lane), flat(source), lane_extent(lane)
-    width = values_of(lane, count) * L
-    for s in range(values_of(lane, rows)):
+    L, extent = rows_of(lane), lane_extent(lane)
+    for s in range(first, last):
         for i in range(0, count, L):
-            square = fetch_square(lane, numbers, s * L * width + i, width)
-            store_tile(lane, target, i * stride + s, stride, 0, extent, (0,), square)
+            u = max(0, min(i, count - L))  # the last square overlaps the one before
+            square = fetch_square(lane, source, p + u, step)
+            store_tile(lane, target, u * stride + s, stride, 0, extent, (0,), square)
+        p += L * step
 
 
 @body
