@@ -9,7 +9,7 @@ import pytest
 from test_every_setting import check, random_net, right
 
 import shoal
-from shoal import choice, engine
+from shoal import choice, engine, plan, workspaces
 from shoal.kernels import team
 from shoal.teams import leading
 
@@ -62,6 +62,9 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
     for k in range(15):
+        # one chunk or several in a round; chunks that stay where they were brought or do not
+        monkeypatch.setattr(workspaces, "_MOST_SLOTS", (1, 8)[k % 2])
+        monkeypatch.setattr(plan, "_MOST_STANDING", (2**23, 0)[k % 4 // 2])
         # epochs that are recorded are measured, chunk by chunk in one thread
         settings = wide_net(generator, training) | {"record_every": 5}
         if k % 3 == 0:

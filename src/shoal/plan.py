@@ -106,6 +106,17 @@ class Block:
         return max(1, max(self.structure.widths[1:]) // 4)
 
     @property
+    def places(self) -> int:
+        """Places for tiles of the dense engine: one each, where every batch is of the same chunks
+        and they are not too large, as they then stay where they were brought."""
+        task, L = self.task, self.width.rows
+        if task.batch < task.rows or self.ordering != IN_PLACE or task.drops_inputs:
+            return 1
+        chunks, padded = -(-task.batch // task.tile), -(-task.inputs // L) * L
+        numbers = chunks * (2 * padded + task.outputs + 1) * task.stride * L
+        return chunks if numbers * self.dtype.itemsize <= _MOST_STANDING else 1
+
+    @property
     def tiles_of_epoch(self) -> int:
         """Tiles of one epoch, those of the validation rows included."""
         task = self.task
@@ -163,6 +174,9 @@ class Plan:
     blocks: list[Block]
     block_of: NDArray[np.int32]
     place_of: NDArray[np.int64]
+
+
+_MOST_STANDING = 8 * 2**20  # bytes of rows that stay where they were brought
 
 
 class Piece(NamedTuple):

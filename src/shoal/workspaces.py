@@ -16,9 +16,14 @@ from .plan import Block
 from .structure import Structure
 
 _OF_NETS = (
-    "deviations", "gradient", "gradients", "total", "sums", "partials", "kept", "marks", "step",
-    "tail_sums",
+    "deviations", "gradient", "total", "sums", "partials", "kept", "marks", "step", "tail_sums",
 )  # fmt: skip
+
+_OF_THE_NET = ("total", "sums", "step", "order", "kept", "marks")
+_BROUGHT = ("lane_inputs", "lane_targets", "lane_weights")
+# Chunks that a thread of a team takes until the gradients of all are added, so that threads seldom
+# wait for each other, as long as these stay in the L1 cache.
+_MOST_SLOTS, _SLOT_NUMBERS = 8, 8192
 
 
 def counts_of(task: Task) -> int:
@@ -35,13 +40,10 @@ def _workspace(
     width: LaneWidth,
     rows: Mapping[str, int],
     order: tuple[int, int] = (0, 0),
-    lanes: int = 0,
+    places: int = 1,
 ) -> Workspace:
-    """Arrays of so many rows each, +0; of those that are not named, none.
-
-    lanes : of values; 0: as the width says.
-    """
-    own, lanes = RowByRow if width.dense else SharedRows, lanes or width.rows or width.lanes
+    """Arrays of so many rows each, +0; of those that are not named, none. places : of tiles."""
+    own, lanes = RowByRow if width.dense else SharedRows, width.rows or width.lanes
     shapes: dict[str, tuple[int, ...]] = {}
     for name in (*Workspace._fields, *own._fields):
         if name.startswith("shared_"):
@@ -51,7 +53,7 @@ def _workspace(
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     if width.dense:
-        arrays["team"], arrays["brought"] = team.places(1), np.full(1, -1, np.int64)
+        arrays["team"], arrays["brought"] = team.places(1), np.full(places, -1, np.int64)
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
 
@@ -61,7 +63,9 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
     task, structure, L = block.task, block.structure, block.width.lanes
     kept = block.layers.size + block.state_rows
     if block.width.dense:
-        return _dense_workspace(task, structure, block.width, task.parameters, kept, dtype)
+        return _dense_workspace(
+            task, structure, block.width, task.parameters, kept, block.places, dtype
+        )
     units, widest = sum(structure.widths[1:]), max(structure.widths)
     P, stride = task.parameters, task.stride
     at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
@@ -92,11 +96,12 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
 
 
 def _dense_workspace(
-    task: Task, structure: Structure, width: LaneWidth, P: int, kept: int, dtype: Any
+    task: Task, structure: Structure, width: LaneWidth, P: int, kept: int, places: int, dtype: Any
 ) -> Workspace:
     """For one net whose rows are the lanes.
 
-    P : parameters, 0 where none are trained. kept : numbers that are kept for a net.
+    P : parameters, 0 where none are trained. kept : numbers that are kept for a net. places : for
+    tiles that stay where they were brought.
     """
     L, widths, stride = width.rows, structure.widths, task.stride
     units = sum(widths[1:]) + L  # squares may reach behind the last unit
@@ -106,10 +111,10 @@ def _dense_workspace(
         "deltas": units * stride,
         "sums": _sums(task),
         "tail_sums": _sums(task),
-        "lane_inputs": padded[0] * L * stride,
-        "lane_targets": widths[-1] * stride,
-        "lane_weights": stride,
-        "input_rows": padded[0] * L * stride,
+        "lane_inputs": places * padded[0] * L * stride,
+        "lane_targets": places * widths[-1] * stride,
+        "lane_weights": places * stride,
+        "input_rows": places * padded[0] * L * stride,
     }
     if P:
         rows |= {
@@ -125,13 +130,13 @@ def _dense_workspace(
         }
         if structure.batch_norm:
             rows |= {"normalised": units * stride, "deviations": units}
-    return _workspace(dtype, width, rows, (int(structure.shuffle and P > 0), task.rows))
+    return _workspace(dtype, width, rows, (int(structure.shuffle and P > 0), task.rows), places)
 
 
 def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:
     """For a look at one group of a block, with the rows of ``task``."""
     if block.width.dense:
-        return _dense_workspace(task, block.structure, block.width, 0, 0, dtype)
+        return _dense_workspace(task, block.structure, block.width, 0, 0, 1, dtype)
     positions = sum(block.structure.widths[1:]) * task.stride
     rows = {"values": positions, "deltas": positions, "sums": _sums(task)}
     return _workspace(dtype, block.width, rows)
@@ -155,24 +160,23 @@ def prediction_workspace(
 
 def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     """For threads that share one net: they share what stands for the net as a whole, and where a
-    batch is one chunk its values too; what they bring and turn is their own."""
+    batch is one chunk its values too, else rows that stay where they were brought. What else they
+    bring and turn is their own."""
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    together = team.places(parts)
-    shared = ["total", "sums", "step", "order", "kept", "marks"]
-    gradients = aligned((0, 1), dtype)
-    if block.task.batch <= CHUNK:
-        shared += ["values", "deltas"]
-        if block.task.clips_norm:  # else each part takes its step at once
-            shared.append("gradient")
+    chunks = block.task.batch > CHUNK
+    slots = parts * max(1, min(_MOST_SLOTS, _SLOT_NUMBERS // P)) if chunks else 1
+    shared = {name: getattr(first, name) for name in _OF_THE_NET}
+    own = {"team": team.places(parts, slots)}
+    if chunks:
+        shared["gradient"] = aligned((slots * P, 1), dtype)
+        if block.places > 1:
+            shared |= {name: getattr(first, name) for name in _BROUGHT}
+            own |= {"input_rows": first.own.input_rows, "brought": first.own.brought}
     else:
-        gradients = aligned((parts * P, 1), dtype)
-    given, works = {name: getattr(first, name) for name in shared}, []
-    for part in range(parts):
-        work = first if part == 0 else training_workspace(block, dtype)._replace(**given)
-        if len(gradients):
-            work = work._replace(gradient=gradients[part * P : (part + 1) * P])
-        own = work.own._replace(team=together, gradients=gradients)
-        works.append(work._replace(own=own))
-    return works
+        shared |= {"values": first.values, "deltas": first.deltas}
+        if block.task.clips_norm:  # else each part takes its step at once
+            shared["gradient"] = first.gradient
+    works = [first, *(training_workspace(block, dtype) for _ in range(parts - 1))]
+    return [work._replace(own=work.own._replace(**own), **shared) for work in works]

@@ -43,19 +43,58 @@ from .step import (
     measure,
 )
 from .sums import PARTIALS
-from .team import BATCH_ROWS, BRINGS, DONE, EPOCH, FIRST, PARTS, ROW, ROWS, meet, parts_of, share
+from .team import (
+    BATCH_ROWS,
+    BRINGS,
+    DONE,
+    EPOCH,
+    FIRST,
+    PARTS,
+    ROW,
+    ROWS,
+    SLOTS,
+    meet,
+    parts_of,
+    share,
+)
 from .turns import lanes_to_rows, rows_to_lanes, values_of
 
 STEP = 4  # threads divide units by multiples of it, as dropout draws for four at once
 
 
 @body
-def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
+def _brings(task, ordering, work, place, first):
+    """Whether the tile that begins with this row is to be brought; noted that it stands then."""
+    brings = work.own.brought[place] != first
+    work.own.brought[place] = first if ordering == IN_PLACE and not task.drops_inputs else -1
+    return brings
+
+
+@body
+def _place_of(work, row):
+    """Where a tile stands: where a full batch has several chunks, each may have its place."""
+    return row // CHUNK if len(work.own.brought) > 1 else 0
+
+
+@body
+def _standing(work, place):
+    """The values from which on its rows, inputs in lanes, targets and weights stand."""
+    if place == 0:
+        return 0, 0, 0, 0
+    places = len(work.own.brought)
+    r, x = len(work.own.input_rows) // places, len(work.lane_inputs) // places
+    y, w = len(work.lane_targets) // places, len(work.lane_weights) // places
+    return place * r, place * x, place * y, place * w
+
+
+@body
+def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at):
     """Rows of a tile to where they are computed: inputs row by row and in lanes, the rest in lanes.
 
-    X : (n * I,). y : (n * O,). w : (n,). order : (1, n).
+    X : (n * I,). y : (n * O,). w : (n,). order : (1, n). at : of `_standing`.
     """
     net, L, width = net_of(lane), rows_of(lane), values_of(lane, task.inputs)
+    r, x, t, u = at
     inputs, targets, weights = (
         flat(work.own.input_rows),
         flat(work.lane_targets),
@@ -65,43 +104,45 @@ def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work):
         row = first + s
         if ordering != IN_PLACE:
             row = order[0, first + s]
-        copy(lane, X, row * task.inputs, inputs, s * width * L, task.inputs)
+        copy(lane, X, row * task.inputs, inputs, (r + s * width) * L, task.inputs)
         for o in range(task.outputs):
-            store(net, targets, o * task.stride * L + s, fetch(net, y, row * task.outputs + o))
+            target = fetch(net, y, row * task.outputs + o)
+            store(net, targets, (t + o * task.stride) * L + s, target)
         if weighted:
-            store(net, weights, s, fetch(net, w, row))
+            store(net, weights, u * L + s, fetch(net, w, row))
     rows_to_lanes(
-        lane, inputs, 0, width * L, task.inputs, work.lane_inputs, task.stride, 0,
-        values_of(lane, rows),
+        lane, inputs, r * L, width * L, task.inputs, work.lane_inputs, task.stride, x,
+        x + values_of(lane, rows),
     )  # fmt: skip
 
 
 @body
 def _measure_values(
-    lane, task, weighted, scored, before, v, first, row, rows, parameter, work, sums
+    lane, task, weighted, scored, before, v, first, row, rows, parameter, work, at, sums
 ):
     """`measure` of ``rows`` values of rows, from value ``first`` of the tile on."""
+    _, _, y, w = at
     measure(
         lane, task, weighted, scored, before, work.values, v + first, rows, row + first,
-        work.lane_targets, first, task.stride, 1, work.lane_weights, first, parameter,
+        work.lane_targets, y + first, task.stride, 1, work.lane_weights, w + first, parameter,
         in_lanes(lane, sums),
     )  # fmt: skip
 
 
 @outlined_body
-def _measure_rows(lane, task, weighted, scored, before, v, row, rows, parameter, work):
+def _measure_rows(lane, task, weighted, scored, before, v, row, rows, parameter, work, at):
     """Losses and scores of a tile, added to the partial sums; lanes behind the last row are not."""
     net = net_of(lane)
     L = rows_of(lane)
     whole, left, start = rows // L, rows % L, row // L
     _measure_values(
-        lane, task, weighted, scored, before, v, 0, start, whole, parameter, work, work.sums
+        lane, task, weighted, scored, before, v, 0, start, whole, parameter, work, at, work.sums
     )
     if left > 0:
         for k in range(len(work.sums)):
             store(net, work.own.tail_sums, k, load(net, work.sums, k))
         _measure_values(
-            lane, task, weighted, scored, before, v, whole, start, 1, parameter, work,
+            lane, task, weighted, scored, before, v, whole, start, 1, parameter, work, at,
             work.own.tail_sums,
         )  # fmt: skip
         p = (start + whole) * L % PARTIALS
@@ -124,15 +165,15 @@ def _normalise(lane, task, layer, params, work, stride, rows):
 
 
 @inlined_body
-def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts):
+def _forward(lane, task, layers, state, work, at, epoch, position, rows, part, parts):
     """A part of the units of each layer, with batch norm by the tile and with dropout."""
-    values = values_of(lane, rows)
+    values, (_, x, _, _) = values_of(lane, rows), at
     for k in range(len(layers)):
         layer = layers[k]
         v = layer[VALUES] * task.stride
         u, end = share(part, parts, layer[UNITS], STEP)
         layer_values(
-            lane, task, layers, k, work.lane_inputs, 0, task.stride, 1, flat(state.params), work,
+            lane, task, layers, k, work.lane_inputs, x, task.stride, 1, flat(state.params), work,
             u, end, values,
         )  # fmt: skip
         if layer[SCALES] >= 0:
@@ -150,34 +191,34 @@ def _forward(lane, task, layers, state, work, epoch, position, rows, part, parts
 
 
 @inlined_body
-def _outputs(lane, task, layers, state, work, row, rows, measured, scored):
+def _outputs(lane, task, layers, state, work, at, row, rows, measured, scored):
     """Outputs, their losses and their deltas."""
-    net, values = net_of(lane), values_of(lane, rows)
+    net, values, (_, _, y, w) = net_of(lane), values_of(lane, rows), at
     v = layers[len(layers) - 1, VALUES] * task.stride
     parameter = splat(lane, load(net, state.rates, LOSS_PARAMETER))
     if measured:
-        _measure_rows(lane, task, task.weighted, scored, True, v, row, rows, parameter, work)
+        _measure_rows(lane, task, task.weighted, scored, True, v, row, rows, parameter, work, at)
     output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, values)
     if measured:
-        _measure_rows(lane, task, task.weighted, scored, False, v, row, rows, parameter, work)
+        _measure_rows(lane, task, task.weighted, scored, False, v, row, rows, parameter, work, at)
     output_deltas(
         lane, task.output, task.loss, parameter, work.values, work.deltas, v, task.stride,
-        task.outputs, values, work.lane_targets, 0, task.stride, 1,
+        task.outputs, values, work.lane_targets, y, task.stride, 1,
     )  # fmt: skip
     if task.clips_deltas:
         limit = splat(lane, load(net, state.rates, CLIP_DELTA))
         clip_deltas(
-            lane, limit, 0, work.lane_weights, 0, work.deltas, v, task.stride, task.outputs,
+            lane, limit, 0, work.lane_weights, w, work.deltas, v, task.stride, task.outputs,
             values,
         )  # fmt: skip
     if task.weighted:
-        weigh_deltas(lane, work.lane_weights, 0, work.deltas, v, task.stride, task.outputs, values)
+        weigh_deltas(lane, work.lane_weights, w, work.deltas, v, task.stride, task.outputs, values)
 
 
 @inlined_body
-def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
+def _back(lane, task, layers, state, work, at, rows, batch_rows, part, parts):
     """Deltas, from the outputs' to those of the first layer, of a part of each layer's units."""
-    net, values = net_of(lane), values_of(lane, rows)
+    net, values, (_, _, _, w) = net_of(lane), values_of(lane, rows), at
     limit = splat(lane, load(net, state.rates, CLIP_DELTA))
     for k in range(len(layers) - 1, 0, -1):
         layer, lower = layers[k], layers[k - 1]
@@ -189,7 +230,7 @@ def _back(lane, task, layers, state, work, rows, batch_rows, part, parts):
         )  # fmt: skip
         if task.clips_deltas:
             clip_deltas(
-                lane, limit, task.weighted, work.lane_weights, 0, work.deltas,
+                lane, limit, task.weighted, work.lane_weights, w, work.deltas,
                 below + u * task.stride, task.stride, end - u, values,
             )  # fmt: skip
         if lower[SCALES] >= 0:
@@ -223,17 +264,19 @@ def _turn(lane, task, layers, work, rows):
 
 @inlined_body
 def _part(
-    lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows, brings,
-    measured, scored, adds, part, parts,
+    lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows, place,
+    brings, measured, scored, adds, slot, part, parts,
 ):  # fmt: skip
     """A thread's part of a tile: forward, back, gradients, and where a batch is one tile the step.
 
-    Each thread brings and turns for itself what it reads.
+    Each thread brings and turns for itself what it reads. slot : where its gradients begin.
     """
+    at = _standing(work, place)
+    r, x, _, _ = at
     if brings:
         _bring(
             lane, task, data.X, data.y, data.weights, task.weighted, ordering, work.order, first,
-            rows, work,
+            rows, work, at,
         )  # fmt: skip
     if task.drops_inputs:
         drop(
@@ -243,22 +286,22 @@ def _part(
         lanes_to_rows(
             lane, work.lane_inputs, 0, task.stride, task.inputs, work.own.input_rows, 0, rows
         )
-    _forward(lane, task, layers, state, work, epoch, first, rows, part, parts)
+    _forward(lane, task, layers, state, work, at, epoch, first, rows, part, parts)
     if part == 0:
-        _outputs(lane, task, layers, state, work, row, rows, measured, scored)
+        _outputs(lane, task, layers, state, work, at, row, rows, measured, scored)
     if parts > 1:
         meet(work.own.team, part)
-    _back(lane, task, layers, state, work, rows, batch_rows, part, parts)
+    _back(lane, task, layers, state, work, at, rows, batch_rows, part, parts)
     _turn(lane, task, layers, work, rows)
-    weights_part(lane, task, layers, state, work, row, rows, adds, part, parts)
+    weights_part(lane, task, layers, state, work, x, r, row, rows, adds, slot, part, parts)
     if parts > 1:
         meet(work.own.team, part)
 
 
 @body
-def _chunks_of_round(batch_rows, row, parts):
-    """How many chunks a team takes at once: one each, or what is left of the batch."""
-    return min(parts, (batch_rows - row + CHUNK - 1) // CHUNK)
+def _chunks_of_round(team, batch_rows, row):
+    """How many chunks a team takes at once: some each, or what is left of the batch."""
+    return min(team[SLOTS], (batch_rows - row + CHUNK - 1) // CHUNK)
 
 
 @outlined_body
@@ -267,7 +310,7 @@ def _add_parts(task, net, work, is_first, count, part, parts):
     p, end = share(part, parts, task.parameters, 16)
     for c in range(count):
         add_chunk(
-            net, work.own.gradients, c * task.parameters + p, work.total, p, end - p,
+            net, work.gradient, c * task.parameters + p, work.total, p, end - p,
             is_first and c == 0,
         )  # fmt: skip
 
@@ -277,13 +320,14 @@ def _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows):
     """What the gradients of a batch are multiplied by; known where its last tile has come."""
     net = net_of(lane)
     if task.weighted:
-        weights = flat(work.lane_weights)
+        weights, (_, _, _, w) = flat(work.lane_weights), _standing(work, _place_of(work, row))
+        w *= rows_of(lane)
         for s in range(rows):
             at = first + s
             if ordering != IN_PLACE:
                 at = work.order[0, first + s]
-            store(net, weights, s, fetch(net, data.weights, at))
-        add_weights(net, in_lanes(net, work.lane_weights), 0, row, rows, work.sums)
+            store(net, weights, w + s, fetch(net, data.weights, at))
+        add_weights(net, in_lanes(net, work.lane_weights), w, row, rows, work.sums)
         if row + rows == batch_rows:
             finish_weights(net, work.sums)
     store(net, work.step, SCALE, batch_scale(net, task, batch_rows, work.sums))
@@ -306,32 +350,35 @@ def train_rows(
 
     Where the batch ends, with its step.
     """
-    net, parts, chunked = net_of(lane), parts_of(work.own.team), batch_rows > CHUNK
+    net, team, parts = net_of(lane), work.own.team, parts_of(work.own.team)
     if row == 0:
-        work.own.team[DONE] = 0
-    brings = work.own.brought[0] != first  # full batch: the tile stands there already
-    work.own.brought[0] = first if ordering == IN_PLACE and not task.drops_inputs else -1
+        team[DONE] = 0
     _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows)
-    divides_chunks = task.batch > CHUNK
+    chunked, divides_chunks = batch_rows > CHUNK, task.batch > CHUNK
     divides_units = parts > 1 and not divides_chunks
-    # a round: each thread a chunk; losses are added in order, and a short batch is one chunk
+    # a round: each thread some chunks; losses are added in order, and a short batch is one chunk
     in_rounds = parts > 1 and divides_chunks and chunked and not measured
-    if row >= work.own.team[DONE]:  # else it was a part of a round
-        if in_rounds:
-            brings = True
-            work.own.brought[0] = -1
+    if row >= team[DONE]:  # else it was a part of a round
+        count = _chunks_of_round(team, batch_rows, row) if in_rounds else 1
+        brings = divides_units and _brings(task, ordering, work, 0, first)
         if in_rounds or divides_units:
-            _tell(work.own.team, epoch, first, row, rows, batch_rows, brings)
-        _part(
-            lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows,
-            brings, measured, scored, chunked and not in_rounds, 0, parts if divides_units else 1,
-        )  # fmt: skip
+            _tell(team, epoch, first, row, rows, batch_rows, brings)
+        for c in range(0, count, parts):
+            away = c * CHUNK
+            place = _place_of(work, row + away)
+            if not divides_units:
+                brings = _brings(task, ordering, work, place, first + away)
+            here = min(CHUNK, batch_rows - row - away) if in_rounds else rows
+            _part(
+                lane, task, layers, ordering, data, state, work, epoch, first + away, row + away,
+                here, batch_rows, place, brings, measured, scored, chunked and not in_rounds,
+                c * task.parameters, 0, parts if divides_units else 1,
+            )  # fmt: skip
         if in_rounds:
-            count = _chunks_of_round(batch_rows, row, parts)
-            work.own.team[DONE] = row + count * CHUNK
-            meet(work.own.team, 0)
+            team[DONE] = row + count * CHUNK
+            meet(team, 0)
             _add_parts(task, net, work, row == 0, count, 0, parts)
-            meet(work.own.team, 0)
+            meet(team, 0)
     if row + rows == batch_rows and not steps_at_once(task):
         scale = load(net, work.step, SCALE)
         finish_batch(net, task, layers, state, work, batch_rows, scale)
@@ -345,20 +392,21 @@ def follow(lane, task, layers, ordering, data, state, work, part):
     while meet(team, part):
         first, row, rows = team[FIRST], team[ROW], team[ROWS]
         batch_rows, brings = team[BATCH_ROWS], team[BRINGS] == 1
-        count = _chunks_of_round(batch_rows, row, parts)
-        begins = row == 0
-        if in_rounds:
-            first, row = first + part * CHUNK, row + part * CHUNK
-            rows = min(CHUNK, batch_rows - row)
-        if not in_rounds or part < count:
+        begin, count = (part, _chunks_of_round(team, batch_rows, row)) if in_rounds else (0, 1)
+        for c in range(begin, count, parts):
+            away = c * CHUNK
+            place = _place_of(work, row + away)
+            if in_rounds:
+                rows = min(CHUNK, batch_rows - row - away)
+                brings = _brings(task, ordering, work, place, first + away)
             _part(
-                lane, task, layers, ordering, data, state, work, team[EPOCH], first, row, rows,
-                batch_rows, brings, False, False, False, 0 if in_rounds else part,
-                1 if in_rounds else parts,
+                lane, task, layers, ordering, data, state, work, team[EPOCH], first + away,
+                row + away, rows, batch_rows, place, brings, False, False, False,
+                c * task.parameters, 0 if in_rounds else part, 1 if in_rounds else parts,
             )  # fmt: skip
         if in_rounds:
             meet(team, part)
-            _add_parts(task, net, work, begins, count, part, parts)
+            _add_parts(task, net, work, row == 0, count, part, parts)
             meet(team, part)
 
 
@@ -367,12 +415,13 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
     net, values = net_of(lane), values_of(lane, rows)
     work.own.brought[0] = -1
-    _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work)
+    at = _standing(work, 0)
+    _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
     forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, flat(params), work, values)
     v, p = layers[len(layers) - 1, VALUES] * task.stride, splat(lane, parameter)
-    _measure_rows(lane, task, weighted, True, True, v, first, rows, p, work)
+    _measure_rows(lane, task, weighted, True, True, v, first, rows, p, work, at)
     output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, values)
-    _measure_rows(lane, task, weighted, True, False, v, first, rows, p, work)
+    _measure_rows(lane, task, weighted, True, False, v, first, rows, p, work, at)
     if weighted:
         add_weights(net, in_lanes(net, work.lane_weights), 0, first, rows, work.sums)
 

@@ -189,7 +189,7 @@ def _finish(lane, task, state, work, p, g, count, at_once, chunked, is_first, we
 @inlined_body
 def _layer_part(
     lane, task, layers, k, below, x, rows_below, r, state, work, first, rows, at_once, chunked,
-    is_first, part, parts,
+    is_first, slot, part, parts,
 ):  # fmt: skip
     """A part of a layer's weights over a chunk: ``rows`` rows of the tile from ``first`` on.
 
@@ -205,7 +205,7 @@ def _layer_part(
         size = max(step, _AT_ONCE // inputs // step * step)
         while u < stop:
             end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
-            g = 0 if at_once else p
+            g = 0 if at_once else slot + p
             _units_along_inputs(lane, layer, stride, rows_below, r, work, first, rows, u, end, g)
             _finish(
                 lane, task, state, work, p, g, (end - u) * inputs, at_once, chunked, is_first, True
@@ -215,7 +215,7 @@ def _layer_part(
         u, stop = share(parts - 1 - part, parts, units, L)
         if u < stop:
             p = layer[WEIGHTS] + u * inputs
-            g = 0 if at_once else p
+            g = 0 if at_once else slot + p
             _inputs_along_units(
                 lane, layer, stride, below, x, deltas, work, first, rows, u, stop, g
             )
@@ -225,28 +225,33 @@ def _layer_part(
             )  # fmt: skip
     if layer[BIASES] >= 0 and k % parts == part:
         p = layer[BIASES]
-        g = 0 if at_once else p
+        g = 0 if at_once else slot + p
         values = deltas + first * values_of(lane, units)
         _biases(lane, units, work.own.delta_rows, values, rows, flat(work.gradient), g)
         _finish(lane, task, state, work, p, g, units, at_once, chunked, is_first, False)
 
 
 @inlined_body
-def weights_part(lane, task, layers, state, work, row, rows, adds, part, parts):
+def weights_part(
+    lane, task, layers, state, work, x_inputs, r_inputs, row, rows, adds, slot, part, parts
+):
     """A thread's part of all weights: gradient sums chunk by chunk, added to the batch's where
-    ``adds``; and where a batch is one chunk the step."""
+    ``adds``; and where a batch is one chunk the step.
+
+    Inputs stand from value x_inputs on, row by row from r_inputs on. slot : where gradients begin.
+    """
     at_once = steps_at_once(task)
     for k in range(len(layers)):
         for first in range(0, rows, CHUNK):  # several where batch norm makes a batch one tile
             count, is_first = min(CHUNK, rows - first), row + first == 0
-            below, rows_below, x, r = work.lane_inputs, work.own.input_rows, 0, 0
+            below, rows_below, x, r = work.lane_inputs, work.own.input_rows, x_inputs, r_inputs
             if k > 0:
                 below, rows_below = work.values, work.own.value_rows
                 x = layers[k - 1, VALUES] * task.stride
                 r = turned(lane, layers, k - 1, task.stride)
             _layer_part(
                 lane, task, layers, k, below, x, rows_below, r, state, work, first, count, at_once,
-                adds, is_first, part, parts,
+                adds, is_first, slot, part, parts,
             )  # fmt: skip
 
 

@@ -124,9 +124,8 @@ class RowByRow(NamedTuple):
     delta_rows: Any  # likewise
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
     tail_sums: Any  # like sums
-    gradients: Any  # (threads * P, 1): that of each thread, side by side
     team: Any  # `team.places`: threads that share a net
-    brought: Any  # (1,) int64: the first row of the tile that stands there already, or -1
+    brought: Any  # (places,) int64: the first row of the tile that stands there already, or -1
 
 
 class State(NamedTuple):

@@ -23,7 +23,7 @@ from .jit import body, outlined_body
 from .lanes import word
 
 # in ``team``, int64
-PARTS, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(9)
+PARTS, SLOTS, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(10)
 _LINE = 16  # two lines of the cache, as they are brought in pairs
 STOPPED, MEETINGS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a meeting
 
@@ -42,10 +42,10 @@ def _pointer(context, builder, array, value, index):
     return builder.gep(made.data, [index])
 
 
-def places(parts):
-    """``team`` of so many threads."""
+def places(parts, slots=1):
+    """``team`` of so many threads, who take so many chunks at once."""
     team = np.zeros(MEETINGS + parts * _LINE, np.int64)
-    team[PARTS] = parts
+    team[PARTS], team[SLOTS] = parts, slots
     return team
 
 
