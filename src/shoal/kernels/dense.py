@@ -9,6 +9,7 @@ A tile is a whole chunk of a gradient, or a whole batch; so its sums begin from 
 """
 
 from .batch_norm import normalise_back, normalise_batch
+from .dense_rows import bring, bring_in_place, is_to_bring, place_of, standing
 from .dense_weights import is_along_inputs, steps_at_once, turned, weights_part
 from .elementary import canonical
 from .jit import body, inlined_body, outlined_body
@@ -57,63 +58,9 @@ from .team import (
     parts_of,
     share,
 )
-from .turns import lanes_to_rows, rows_to_lanes, values_of
+from .turns import lanes_to_rows, values_of
 
 STEP = 4  # threads divide units by multiples of it, as dropout draws for four at once
-
-
-@body
-def _brings(task, ordering, work, place, first):
-    """Whether the tile that begins with this row is to be brought; noted that it stands then."""
-    brings = work.own.brought[place] != first
-    work.own.brought[place] = first if ordering == IN_PLACE and not task.drops_inputs else -1
-    return brings
-
-
-@body
-def _place_of(work, row):
-    """Where a tile stands: where a full batch has several chunks, each may have its place."""
-    return row // CHUNK if len(work.own.brought) > 1 else 0
-
-
-@body
-def _standing(work, place):
-    """The values from which on its rows, inputs in lanes, targets and weights stand."""
-    if place == 0:
-        return 0, 0, 0, 0
-    places = len(work.own.brought)
-    r, x = len(work.own.input_rows) // places, len(work.lane_inputs) // places
-    y, w = len(work.lane_targets) // places, len(work.lane_weights) // places
-    return place * r, place * x, place * y, place * w
-
-
-@body
-def _bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at):
-    """Rows of a tile to where they are computed: inputs row by row and in lanes, the rest in lanes.
-
-    X : (n * I,). y : (n * O,). w : (n,). order : (1, n). at : of `_standing`.
-    """
-    net, L, width = net_of(lane), rows_of(lane), values_of(lane, task.inputs)
-    r, x, t, u = at
-    inputs, targets, weights = (
-        flat(work.own.input_rows),
-        flat(work.lane_targets),
-        flat(work.lane_weights),
-    )
-    for s in range(rows):
-        row = first + s
-        if ordering != IN_PLACE:
-            row = order[0, first + s]
-        copy(lane, X, row * task.inputs, inputs, (r + s * width) * L, task.inputs)
-        for o in range(task.outputs):
-            target = fetch(net, y, row * task.outputs + o)
-            store(net, targets, (t + o * task.stride) * L + s, target)
-        if weighted:
-            store(net, weights, u * L + s, fetch(net, w, row))
-    rows_to_lanes(
-        lane, inputs, r * L, width * L, task.inputs, work.lane_inputs, task.stride, x,
-        x + values_of(lane, rows),
-    )  # fmt: skip
 
 
 @body
@@ -271,10 +218,10 @@ def _part(
 
     Each thread brings and turns for itself what it reads. slot : where its gradients begin.
     """
-    at = _standing(work, place)
+    at = standing(work, place)
     r, x, _, _ = at
     if brings:
-        _bring(
+        bring(
             lane, task, data.X, data.y, data.weights, task.weighted, ordering, work.order, first,
             rows, work, at,
         )  # fmt: skip
@@ -320,7 +267,7 @@ def _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows):
     """What the gradients of a batch are multiplied by; known where its last tile has come."""
     net = net_of(lane)
     if task.weighted:
-        weights, (_, _, _, w) = flat(work.lane_weights), _standing(work, _place_of(work, row))
+        weights, (_, _, _, w) = flat(work.lane_weights), standing(work, place_of(work, row))
         w *= rows_of(lane)
         for s in range(rows):
             at = first + s
@@ -360,14 +307,14 @@ def train_rows(
     in_rounds = parts > 1 and divides_chunks and chunked and not measured
     if row >= team[DONE]:  # else it was a part of a round
         count = _chunks_of_round(team, batch_rows, row) if in_rounds else 1
-        brings = divides_units and _brings(task, ordering, work, 0, first)
+        brings = divides_units and is_to_bring(task, ordering, work, 0, first)
         if in_rounds or divides_units:
             _tell(team, epoch, first, row, rows, batch_rows, brings)
         for c in range(0, count, parts):
             away = c * CHUNK
-            place = _place_of(work, row + away)
+            place = place_of(work, row + away)
             if not divides_units:
-                brings = _brings(task, ordering, work, place, first + away)
+                brings = is_to_bring(task, ordering, work, place, first + away)
             here = min(CHUNK, batch_rows - row - away) if in_rounds else rows
             _part(
                 lane, task, layers, ordering, data, state, work, epoch, first + away, row + away,
@@ -395,10 +342,10 @@ def follow(lane, task, layers, ordering, data, state, work, part):
         begin, count = (part, _chunks_of_round(team, batch_rows, row)) if in_rounds else (0, 1)
         for c in range(begin, count, parts):
             away = c * CHUNK
-            place = _place_of(work, row + away)
+            place = place_of(work, row + away)
             if in_rounds:
                 rows = min(CHUNK, batch_rows - row - away)
-                brings = _brings(task, ordering, work, place, first + away)
+                brings = is_to_bring(task, ordering, work, place, first + away)
             _part(
                 lane, task, layers, ordering, data, state, work, team[EPOCH], first + away,
                 row + away, rows, batch_rows, place, brings, False, False, False,
@@ -415,8 +362,8 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
     net, values = net_of(lane), values_of(lane, rows)
     work.own.brought[0] = -1
-    at = _standing(work, 0)
-    _bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
+    at = standing(work, 0)
+    bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
     forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, flat(params), work, values)
     v, p = layers[len(layers) - 1, VALUES] * task.stride, splat(lane, parameter)
     _measure_rows(lane, task, weighted, True, True, v, first, rows, p, work, at)
@@ -424,24 +371,6 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     _measure_rows(lane, task, weighted, True, False, v, first, rows, p, work, at)
     if weighted:
         add_weights(net, in_lanes(net, work.lane_weights), 0, first, rows, work.sums)
-
-
-@body
-def _bring_in_place(lane, task, X, first, rows, work):
-    """Inputs of rows that stand one after the other: turned as they are read, where they fill the
-    lanes."""
-    L, inputs, width = rows_of(lane), task.inputs, values_of(lane, task.inputs) * rows_of(lane)
-    whole = rows // L if inputs >= L else 0
-    rows_to_lanes(
-        lane, X, first * inputs, inputs, inputs, work.lane_inputs, task.stride, 0, whole
-    )  # fmt: skip
-    padded = flat(work.own.input_rows)
-    for s in range(whole * L, rows):
-        copy(lane, X, (first + s) * inputs, padded, s * width, inputs)
-    rows_to_lanes(
-        lane, padded, whole * L * width, width, inputs, work.lane_inputs, task.stride, whole,
-        values_of(lane, rows),
-    )  # fmt: skip
 
 
 @outlined_body
@@ -455,7 +384,7 @@ def predict_rows(lane, task, layers, X, params, work, outputs, first, last):
     while first < last:
         rows = min(task.tile, last - first)
         values = values_of(lane, rows)
-        _bring_in_place(lane, task, X, first, rows, work)
+        bring_in_place(lane, task, X, first, rows, work)
         forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, params, work, values)
         output_values(lane, task.output, work.values, work.deltas, v, task.stride, count, values)
         for o in range(count):

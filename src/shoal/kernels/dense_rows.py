@@ -1,0 +1,79 @@
+"""Rows of one net come to where they are computed: row by row and in lanes."""
+
+from .jit import body
+from .lanes import fetch, flat, net_of, rows_of, store
+from .layout import CHUNK, IN_PLACE
+from .rows import copy
+from .turns import rows_to_lanes, values_of
+
+
+@body
+def is_to_bring(task, ordering, work, place, first):
+    """Whether the tile that begins with this row is to be brought; noted that it stands then."""
+    brings = work.own.brought[place] != first
+    work.own.brought[place] = first if ordering == IN_PLACE and not task.drops_inputs else -1
+    return brings
+
+
+@body
+def place_of(work, row):
+    """Where a tile stands: where a full batch has several chunks, each may have its place."""
+    return row // CHUNK if len(work.own.brought) > 1 else 0
+
+
+@body
+def standing(work, place):
+    """The values from which on its rows, inputs in lanes, targets and weights stand."""
+    if place == 0:
+        return 0, 0, 0, 0
+    places = len(work.own.brought)
+    r, x = len(work.own.input_rows) // places, len(work.lane_inputs) // places
+    y, w = len(work.lane_targets) // places, len(work.lane_weights) // places
+    return place * r, place * x, place * y, place * w
+
+
+@body
+def bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at):
+    """Rows of a tile: inputs row by row and in lanes, targets and weights in lanes.
+
+    X : (n * I,). y : (n * O,). w : (n,). order : (1, n). at : of `standing`.
+    """
+    net, L, inputs = net_of(lane), rows_of(lane), task.inputs
+    width = values_of(lane, inputs)
+    targets, weights = flat(work.lane_targets), flat(work.lane_weights)
+    r, x, t, u = at
+    padded = flat(work.own.input_rows)
+    # Squares of 16 rows that are turned as they are read, and the next tile's rows asked for ahead,
+    # gained nothing at 784-128-10, where a step spends a tenth of its time here.
+    for s in range(rows):
+        row = first + s
+        if ordering != IN_PLACE:
+            row = order[0, first + s]
+        copy(lane, X, row * inputs, padded, (r + s * width) * L, inputs)
+        for o in range(task.outputs):
+            target = fetch(net, y, row * task.outputs + o)
+            store(net, targets, (t + o * task.stride) * L + s, target)
+        if weighted:
+            store(net, weights, u * L + s, fetch(net, w, row))
+    rows_to_lanes(
+        lane, padded, r * L, width * L, inputs, work.lane_inputs, task.stride, x,
+        x + values_of(lane, rows),
+    )  # fmt: skip
+
+
+@body
+def bring_in_place(lane, task, X, first, rows, work):
+    """Inputs of rows that stand one after the other, in lanes: turned as they are read, where they
+    fill the lanes."""
+    L, inputs, width = rows_of(lane), task.inputs, values_of(lane, task.inputs) * rows_of(lane)
+    whole = rows // L if inputs >= L else 0
+    rows_to_lanes(
+        lane, X, first * inputs, inputs, inputs, work.lane_inputs, task.stride, 0, whole
+    )  # fmt: skip
+    padded = flat(work.own.input_rows)
+    for s in range(whole * L, rows):
+        copy(lane, X, (first + s) * inputs, padded, s * width, inputs)
+    rows_to_lanes(
+        lane, padded, whole * L * width, width, inputs, work.lane_inputs, task.stride, whole,
+        values_of(lane, rows),
+    )  # fmt: skip
