@@ -46,7 +46,8 @@ _PHASE: Final = 0.25
 # Weights whose drawing is worth starting threads: about a millisecond's.
 _MANY_WEIGHTS: Final = 100_000
 
-_COMPILED: set[tuple[str, LaneWidth, bool]] = set()  # kernels that are compiled, or loaded
+# kernels that are compiled, or loaded
+_COMPILED: set[tuple[np.dtype[Any], LaneWidth, bool]] = set()
 
 
 class Rows(NamedTuple):
@@ -260,7 +261,7 @@ class Run:
         """Launch nothing, where that compiles: in this thread, and with a word before."""
         for trained in self.trained:
             followed = self._team(trained.block) > 1
-            kernel = (str(self.dtype), trained.block.width, followed)
+            kernel = (self.dtype, trained.block.width, followed)
             if kernel in _COMPILED:
                 continue
             work = training_workspace(trained.block, self.dtype)

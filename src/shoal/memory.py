@@ -38,12 +38,9 @@ def aligned_all(shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> dict[str, 
     }
 
 
-def aligned(shape: tuple[int, ...], dtype: Any, fill: float = 0) -> NDArray[Any]:
-    """Array that starts on a cache line."""
-    array = aligned_all({"": shape}, dtype)[""]
-    if fill:  # NaN too
-        array.fill(fill)
-    return array
+def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Array of +0 that starts on a cache line."""
+    return aligned_all({"": shape}, dtype)[""]
 
 
 class _Lanes:
@@ -66,7 +63,7 @@ def _or_infinity(value: float | None) -> float:
     return math.inf if value is None else float(value)
 
 
-def _rates(block: Block, lanes: _Lanes, dtype: Any) -> Floats:
+def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
     """The scalars of optimizer and loss, (groups, RATES, L)."""
     names = {
         rows_of.RATE: "learning_rate",
@@ -82,11 +79,9 @@ def _rates(block: Block, lanes: _Lanes, dtype: Any) -> Floats:
         rows_of.CLIP_NORM: "clip_norm",
         rows_of.LOSS_PARAMETER: "huber_delta" if block.structure.loss == "huber" else "quantile",
     }
-    rates = aligned((block.groups, rows_of.RATES, block.width.lanes), dtype)
     with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
         for row, name in names.items():
             rates[:, row] = lanes(name, _or_infinity)
-    return rates
 
 
 def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
@@ -121,12 +116,9 @@ def _watch(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
     return watch
 
 
-def _dropout(block: Block, grid: Grid, dtype: Any) -> Floats:
+def _set_dropout(dropout: Floats, block: Block, grid: Grid) -> None:
     """Dropout rates of the inputs and of each hidden layer, (groups, layers, L)."""
-    structure = block.structure
-    if not (structure.drops or structure.drops_inputs):
-        return aligned((block.groups, 0, block.width.lanes), dtype)
-    hidden = structure.widths[1:-1]
+    hidden = block.structure.widths[1:-1]
     values = np.array(
         [
             dropout_rates({"hidden": hidden, "dropout": value})
@@ -137,27 +129,23 @@ def _dropout(block: Block, grid: Grid, dtype: Any) -> Floats:
     )
     index = grid.index.get("dropout", np.zeros(1, np.int32))
     of_lanes = values[np.broadcast_to(index, len(grid))[block.nets]]
-    dropout = aligned((block.groups, len(hidden) + 1, block.width.lanes), dtype)
     dropout[...] = of_lanes.transpose(0, 2, 1)
-    return dropout
 
 
-def _start(block: Block, dtype: Any) -> Floats:
-    """Parameters before initial weights are drawn: +0, of batch norm scales and variances 1."""
-    params = aligned((block.groups, block.layers.size, block.width.lanes), dtype)
+def _set_start(params: Floats, block: Block) -> None:
+    """Parameters before initial weights are drawn: of batch norm scales and variances 1."""
     for row in block.layers.table.tolist():
         units, scales, means = row[layout.UNITS], row[layout.SCALES], row[layout.STATISTICS]
         if scales >= 0:
             params[:, scales : scales + units] = 1
             params[:, means + units : means + 2 * units] = 1
-    return params
 
 
 def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -> State:
     """A block's arrays before its first epoch; weights are +0."""
     G, L, P = block.groups, block.width.lanes, block.task.parameters
-    structure, records = block.structure, block.records
-    lanes = _Lanes(block, grid)
+    structure, records, size = block.structure, block.records, block.layers.size
+    lanes, drops = _Lanes(block, grid), structure.drops or structure.drops_inputs
     seeds = np.broadcast_to(grid.column("seed"), len(grid)).astype(np.uint64)
     progress = np.zeros((G, layout.PROGRESS_ROWS, L), np.int64)
     progress[:, layout.EPOCHS] = block.first_epoch
@@ -165,34 +153,36 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     running = block.epochs > block.first_epoch
     running.ravel()[block.count :] = False  # lanes left over
     progress[:, STATUS] = np.where(running, RUNNING, FINISHED)
-    alive = aligned((G, 1, L), dtype)
-    alive[:, 0] = running
-    rates = _rates(block, lanes, dtype)
-    moments = aligned((G, block.state_rows, L), dtype)
-    if structure.optimizer == rows_of.RPROP:  # its steps begin at the learning rate
-        moments[:, P : 2 * P] = rates[:, [rows_of.RATE]]
-    validated = block.task.validation_rows > 0
-
-    def recorded(wanted: bool) -> Floats:
-        return aligned((G, records if wanted else 0, L), dtype, np.nan)
-
-    return State(
-        params=_start(block, dtype),
-        moments=moments,
-        best=aligned((G, block.layers.size if structure.keeps_best else 0, L), dtype),
-        rates=rates,
-        dropout=_dropout(block, grid, dtype),
+    rows = {
+        "params": size,
+        "moments": block.state_rows,
+        "best": size if structure.keeps_best else 0,
+        "rates": rows_of.RATES,
+        "dropout": len(structure.widths) - 1 if drops else 0,
+        "alive": 1,
+        "losses": records,
+        "scores": records,
+        "val_losses": records if block.task.validation_rows else 0,
+        "learning_rates": records if structure.scheduled else 0,
+    }
+    state = State(
         schedule=_schedule(block, lanes),
         watch=_watch(block, lanes),
         seeds=seeds[block.nets],
         order_seeds=orders[block.nets if structure.shuffle else block.nets[:, :0]],
-        alive=alive,
         progress=progress,
-        losses=recorded(True),
-        scores=recorded(True),
-        val_losses=recorded(validated),
-        learning_rates=recorded(structure.scheduled),
+        **aligned_all({name: (G, count, L) for name, count in rows.items()}, dtype),
     )
+    for told in (state.losses, state.scores, state.val_losses, state.learning_rates):
+        told.fill(np.nan)
+    state.alive[:, 0] = running
+    _set_start(state.params, block)
+    _set_rates(state.rates, block, lanes)
+    if drops:
+        _set_dropout(state.dropout, block, grid)
+    if structure.optimizer == rows_of.RPROP:  # its steps begin at the learning rate
+        state.moments[:, P : 2 * P] = state.rates[:, [rows_of.RATE]]
+    return state
 
 
 class BatchNorm(NamedTuple):

@@ -284,6 +284,7 @@ def score_code(target: Target, structure: Structure) -> int:
 
 def make_plan(
     grid: Grid,
+    orders: NDArray[np.uint64],
     target: Target,
     rows: tuple[int, int],
     inputs: int,
@@ -297,6 +298,8 @@ def make_plan(
 
     Parameters
     ----------
+    orders : (N,) array
+        Seeds of the row orders.
     rows : (int, int)
         To train on, and to validate on.
     threads : int
@@ -312,7 +315,6 @@ def make_plan(
     structures = [Structure.of(grid.settings(int(i)), target, rows[0], inputs) for i in first]
     distinct = {structure: k for k, structure in enumerate(dict.fromkeys(structures))}
     structure_of = np.array([distinct[structure] for structure in structures], np.int64)[group]
-    orders = np.broadcast_to(order_seeds(grid), len(grid))
     epochs = grid.column("epochs") + first_epoch
     by_structure = np.argsort(structure_of, kind="stable")
     ends = np.cumsum(np.bincount(structure_of, minlength=len(distinct)))

@@ -40,17 +40,21 @@ _ENDS: Final = (
 
 def _check_rounding(grid: Grid, dtype: np.dtype[Any]) -> None:
     """Refuse numbers that leave their range when they are rounded to the dtype."""
-    for name, wrong in _ENDS:
-        for value in grid.candidates[name]:
-            for number in value if isinstance(value, tuple) else (value,):
-                with np.errstate(over="ignore"):  # an infinite limit clips nothing
-                    rounded = None if number is None else dtype.type(number)
-                if rounded == wrong:
-                    side = "<" if wrong else ">"
-                    raise ValueError(
-                        f"{name} = {show(value)} must be {side} {wrong}, but dtype = {dtype} "
-                        f"rounds it to {wrong}"
-                    )
+    numbers = (
+        (name, wrong, value, number)
+        for name, wrong in _ENDS
+        for value in grid.candidates[name]
+        for number in (value if isinstance(value, tuple) else (value,))
+        if number is not None
+    )
+    with np.errstate(over="ignore"):  # an infinite limit clips nothing
+        for name, wrong, value, number in numbers:
+            if dtype.type(number) == wrong:
+                side = "<" if wrong else ">"
+                raise ValueError(
+                    f"{name} = {show(value)} must be {side} {wrong}, but dtype = {dtype} "
+                    f"rounds it to {wrong}"
+                )
 
 
 def _check_memory(grid: Grid, rows: int, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
@@ -137,14 +141,15 @@ def prepare(
     classes = 1 if target.classes is None else len(target.classes)
     _check_memory(grid, len(rows.X), inputs.shape[1], target.outputs or classes, dtype)
     counts = (len(rows.X), 0 if validation is None else len(validation.X))
+    orders = order_seeds(grid)
     plan = make_plan(
-        grid, target, counts, inputs.shape[1], dtype, register_bytes(),
+        grid, orders, target, counts, inputs.shape[1], dtype, register_bytes(),
         threads or default_threads(), weights is not None, first_epoch,
     )  # fmt: skip
     if verbose:
         for block in plan.blocks:
             print(block.describe(threads or default_threads()))
-    run = Run(plan, grid, target, rows, validation, order_seeds(grid), threads, told)
+    run = Run(plan, grid, target, rows, validation, orders, threads, told)
     for block in plan.blocks:
         structure = block.structure
         for part in (rows, validation):

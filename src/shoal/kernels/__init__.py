@@ -5,9 +5,8 @@ in it, `layers`, `batch_norm`, `losses`, `optimizers` and `schedules` the parts 
 `step` puts together. Two engines train a tile of rows: in `nets` lanes are nets (and `rows` brings
 the rows), in `dense` they are rows of one net (with `dense_rows` that brings them, `dense_weights`
 for its gradients, `turns` for rows that change places, and `team` for threads that share the net).
-`block` runs the epochs of
-either and `watching` ends them. `layout` says where everything stands. `cpu` is what Python calls,
-`jit` how it is compiled.
+`block` runs the epochs of either and `watching` ends them. `layout` says where everything stands.
+`cpu` is what Python calls, `jit` how it is compiled.
 
 Layouts
 -------
