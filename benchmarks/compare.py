@@ -40,7 +40,7 @@ def chosen(texts):
 
 
 def broken(row, problem):
-    return Outcome(row.title, "", "times", True, errors=[f"Shoal: {problem!r}"])
+    return Outcome(row.title, "", "times", True, errors=[repr(problem)])
 
 
 def measured(number, turns):

@@ -17,7 +17,7 @@ LAYERS = [
     {"choice"},
     {"plan"},
     {"memory", "repacking"},
-    {"workspaces", "teams"},
+    {"workspaces", "teams", "interrupts"},
     {"engine", "prediction"},
     {"progress", "model"},
     {"results"},

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .choice import LaneWidth, tile_of
 from .data import Target
 from .grid import Grid
+from .interrupts import noting
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
 from .kernels.team import STOPPED
@@ -225,7 +226,7 @@ class Run:
             if parts > 1:
                 with _told(self.monitor):
                     self._draw(trained, 0, 0)  # compiles
-                with ThreadPoolExecutor(parts) as pool:
+                with noting(_nothing), ThreadPoolExecutor(parts) as pool:
                     list(pool.map(partial(self._draw, trained), edges[:-1], edges[1:]))
             else:
                 with _told(self.monitor):
@@ -288,7 +289,8 @@ class Run:
         work.sort(key=lambda item: -item[0])
         self.monitor.begin(nets, total / self.threads)
         try:
-            self._run([piece for _, piece in work], self._train_piece, total, self._then)
+            pieces = [piece for _, piece in work]
+            self._run(pieces, self._train_piece, total < _AT_ONCE, self._then)
         finally:
             self.monitor.end()
 
@@ -343,42 +345,49 @@ class Run:
         self,
         work: list[Piece],
         call: Callable[[Piece], None],
-        estimate: float,
+        short: bool,
         then: Callable[[Piece], list[Piece]],
     ) -> None:
-        """Call for each piece: here where it is short work, else in threads.
+        """Call for each piece: here where it is one of short work, else in threads.
 
-        Threads even where one is enough: Ctrl-C reaches the main thread alone, which here only
-        waits, so that it cannot strike between a launch and the note that it is done.
+        Threads even where one is enough, as the bar advances meanwhile.
         """
         self._stop.clear()
-        if estimate < _AT_ONCE and len(work) <= 1:
-            while work:
-                piece = work.pop()
-                call(piece)
-                work += then(piece)
-            self._report()
-            return
+        try:
+            with noting(self._stop.set):
+                if short and len(work) <= 1:
+                    while work and not self._stop.is_set():
+                        piece = work.pop()
+                        call(piece)
+                        work += then(piece)
+                else:
+                    self._run_in_threads(work, call, then)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
+        self._report()
+
+    def _run_in_threads(
+        self, work: list[Piece], call: Callable[[Piece], None], then: Callable[[Piece], list[Piece]]
+    ) -> None:
         with ThreadPoolExecutor(min(self.threads, max(1, len(work)))) as pool:
             pending: dict[Future[None], Piece] = {}
             try:
                 for piece in work:
+                    if self._stop.is_set():
+                        break
                     pending[pool.submit(call, piece)] = piece
-                while pending:
+                while pending and not self._stop.is_set():
                     done, _ = wait(pending, 0.1, FIRST_COMPLETED)
                     self._report()
                     for future in done:
                         future.result()
                         for piece in then(pending.pop(future)):
                             pending[pool.submit(call, piece)] = piece
-            except KeyboardInterrupt:
-                self.interrupted = True
-                raise
             finally:
                 self._stop.set()
                 for future in pending:
                     future.cancel()
-        self._report()
 
     def _report(self) -> None:
         with self._lock:
@@ -483,7 +492,7 @@ class Run:
                 call(piece)
         else:
             self._share = 0.0  # the bar is closed
-            self._run(work, call, seconds, _no_more)
+            self._run(work, call, seconds < _AT_ONCE, _no_more)
 
     def _evaluated(self, trained: Trained, rows: Rows) -> tuple[Task, Data, State]:
         """What the launcher of an evaluation is told of a block."""
@@ -506,7 +515,7 @@ def _rounded(values: NDArray[np.float64], dtype: Any) -> Floats:
         return values.astype(dtype)
 
 
-def _nothing(epoch: int) -> None:
+def _nothing(epoch: int = 0) -> None:
     """Called where nobody looks."""
 
 

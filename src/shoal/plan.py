@@ -28,6 +28,8 @@ from .structure import (
     positions,
 )
 
+_MOST_STANDING = 8 * 2**20  # bytes of rows that stay where they were brought
+
 
 def records(epochs: int, every: int, first: int = 0) -> NDArray[np.int64]:
     """The recorded ones of the epochs from ``first``: every so many, and the last."""
@@ -174,9 +176,6 @@ class Plan:
     blocks: list[Block]
     block_of: NDArray[np.int32]
     place_of: NDArray[np.int64]
-
-
-_MOST_STANDING = 8 * 2**20  # bytes of rows that stay where they were brought
 
 
 class Piece(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import choice
+from .interrupts import noting
 from .kernels import cpu, jit
 from .kernels.layout import Task
 from .memory import BatchNorm, pack
@@ -71,6 +72,6 @@ def predict(
         call((0, n))
     else:
         call((0, 0))  # compiles, where that is to be done, in this thread
-        with ThreadPoolExecutor(parts) as pool:
+        with noting(lambda: None), ThreadPoolExecutor(parts) as pool:
             list(pool.map(call, pairwise(edges)))
     return outputs.reshape(n, -1)

@@ -38,8 +38,8 @@ def leading(
         team[WAITED] = 0
 
     with ThreadPoolExecutor(len(works) - 1) as pool:
-        futures = [pool.submit(call, part) for part in range(1, len(works))]
         try:
+            futures = [pool.submit(call, part) for part in range(1, len(works))]
             yield rest
         finally:
             team[STOPPED] = 1

@@ -53,7 +53,7 @@ def _workspace(
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     if width.dense:
-        arrays["team"], arrays["brought"] = team.places(1), np.full(places, -1, np.int64)
+        arrays["team"], arrays["brought"] = team.new_team(1), np.full(places, -1, np.int64)
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
 
@@ -168,7 +168,7 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     chunks = block.task.batch > CHUNK
     slots = parts * max(1, min(_MOST_SLOTS, _SLOT_NUMBERS // P)) if chunks else 1
     shared = {name: getattr(first, name) for name in _OF_THE_NET}
-    own = {"team": team.places(parts, slots)}
+    own = {"team": team.new_team(parts, slots)}
     if chunks:
         shared["gradient"] = aligned((slots * P, 1), dtype)
         if block.places > 1:

@@ -264,7 +264,10 @@ def _add_parts(task, net, work, is_first, count, part, parts):
 
 @body
 def _weigh(lane, task, data, ordering, work, first, row, rows, batch_rows):
-    """What the gradients of a batch are multiplied by; known where its last tile has come."""
+    """What the gradients of a batch are multiplied by; known where its last tile has come.
+
+    Of weighted rows the tile's weights are told here, to where they stand once it is brought.
+    """
     net = net_of(lane)
     if task.weighted:
         weights, (_, _, _, w) = flat(work.lane_weights), standing(work, place_of(work, row))

@@ -94,7 +94,7 @@ class Workspace(NamedTuple):
     deltas: Any  # (units * stride, L)
     normalised: Any  # (units * stride, L) with batch norm
     deviations: Any  # (units, L) with batch norm: 1 / standard deviation
-    gradient: Any  # (P or the largest strip, L): sums of a chunk
+    gradient: Any  # (P or the largest strip, L): sums of a chunk; of a team (slots * P, 1)
     total: Any  # (P, L) where a batch has several chunks
     sums: Any  # (SCORES + SCORE_ROWS a count, L)
     partials: Any  # (PARTIALS, L), zero between uses
@@ -102,7 +102,8 @@ class Workspace(NamedTuple):
     marks: Any  # (MARK_ROWS, L)
     step: Any  # (STEP_ROWS, L)
     order: Any  # (1, n) or (L, n) int32
-    lane_inputs: Any  # (I * stride, L)
+    # of one tile; in the dense engine of as many as have places, one behind the other
+    lane_inputs: Any  # (I * stride, L); in the dense engine I is padded to whole values
     lane_targets: Any  # (O * stride, L)
     lane_weights: Any  # (stride, L)
     own: Any  # arrays of the engine: SharedRows, or RowByRow
@@ -119,12 +120,12 @@ class SharedRows(NamedTuple):
 class RowByRow(NamedTuple):
     """Where lanes are rows: the same row by row, each padded to whole values, and more."""
 
-    input_rows: Any  # (tile * padded I / L, L)
+    input_rows: Any  # (tile * padded I / L, L), likewise of as many as have places
     value_rows: Any  # (tile * padded units / L, L), layer after layer
     delta_rows: Any  # likewise
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
     tail_sums: Any  # like sums
-    team: Any  # `team.places`: threads that share a net
+    team: Any  # `team.new_team`: threads that share a net
     brought: Any  # (places,) int64: the first row of the tile that stands there already, or -1
 
 

@@ -42,7 +42,7 @@ def _pointer(context, builder, array, value, index):
     return builder.gep(made.data, [index])
 
 
-def places(parts, slots=1):
+def new_team(parts, slots=1):
     """``team`` of so many threads, who take so many chunks at once."""
     team = np.zeros(MEETINGS + parts * _LINE, np.int64)
     team[PARTS], team[SLOTS] = parts, slots
