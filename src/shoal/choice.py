@@ -20,6 +20,7 @@ SMALLEST_TILE, LARGEST_TILE = 64, layout.CHUNK
 # units: 64-64-10 with 128 rows 1.03 times faster, 128-64-10 with 64 rows 1.3, 784-128-10 with 64
 # rows 1.45; in chunks: 8-32-1 1.45, 20-64-64-2 1.55.
 WORTH_A_TEAM, CHUNK_WORTH_A_TEAM = 500_000, 60_000
+_SIDE_BY_SIDE = 1.1  # time of a thread beside others, in that of one alone
 
 
 class LaneWidth(NamedTuple):
@@ -102,7 +103,7 @@ def seconds_of_step(
     if not dense:
         operations = (2 * products + above) * rows
         seconds = 6e-9 + size * (
-            21e-12 * operations + 320e-12 * units * rows + 110e-12 * parameters
+            20e-12 * operations + 280e-12 * units * rows + 110e-12 * parameters
         )
         group = 4 * size * lanes * parameters  # bytes
         return seconds + (size * 1.5e-9 * parameters if group > 1e6 else 0)
@@ -112,7 +113,7 @@ def seconds_of_step(
         min(o * math.ceil(i / L), (i + 4) * math.ceil(o / L)) * L * rows for i, o in layers
     )
     operations = (products + above) * full + gradient
-    seconds = (200e-9 if still else 320e-9) * len(layers) + size * (
+    seconds = (220e-9 if still else 320e-9) * len(layers) + size * (
         20e-12 * operations + 590e-12 * units * full + 130e-12 * parameters
     )
     if structure.batch_norm:  # one lane's code
@@ -138,6 +139,13 @@ class Choice(NamedTuple):
     other: float  # the same, of the other engine
 
 
+def _turns(pieces: int, threads: int) -> float:
+    """How long threads take for so many pieces of work, in the time of one alone: two were 1.7 to
+    1.9 times as fast as one."""
+    slowed = _SIDE_BY_SIDE if min(pieces, threads) > 1 else 1
+    return slowed * math.ceil(pieces / threads)
+
+
 def choose(
     structure: Structure, nets: int, rows: int, dtype: Any, threads: int, lanes: int, alone: bool
 ) -> Choice:
@@ -152,7 +160,7 @@ def choose(
     of_group = lanes * seconds_of_step(structure, False, batch, dtype, lanes)
     still = batch == rows and batch <= layout.CHUNK
     of_net = seconds_of_step(structure, True, batch, dtype, lanes, still)
-    turns = (math.ceil(groups / threads), math.ceil(nets / threads)) if alone else (groups, nets)
+    turns = (_turns(groups, threads), _turns(nets, threads)) if alone else (groups, nets)
     if nets == 1 and alone and worth_a_team(structure, True, batch):
         of_net /= min(threads, 1.6)
     lanes_are_nets, lanes_are_rows = turns[0] * of_group, turns[1] * of_net
