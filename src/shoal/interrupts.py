@@ -15,9 +15,9 @@ def noting(note: Callable[[], object]) -> Iterator[None]:
     """Call ``note`` on Ctrl-C and let the block end; only then KeyboardInterrupt is raised.
 
     Raised in the middle of Python's own code for threads it would leave a lock held, and threads
-    would wait for it for ever. A second Ctrl-C is the context of the first; one that comes after a
-    second, to a block that does not end, is raised at once. In other threads than the main one,
-    and where SIGINT is ignored, nothing changes.
+    would wait for it for ever. The first Ctrl-C is the context of another; one that comes more than
+    a second later, to a block that does not end, is raised at once. In other threads than the main
+    one, and where SIGINT is ignored, nothing changes.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
