@@ -254,16 +254,23 @@ print(model.status)
 
 @pytest.mark.parametrize("more", [{}, {"batch_norm": True, "schedule": "step", "dropout": 0.1}])
 @pytest.mark.parametrize(
-    "dense, inside",
-    [(False, 1), (False, 3), (False, 5), (False, 6), (True, 1), (True, 3), (True, 5)],
+    "dense, inside, hidden",
+    [
+        *((False, inside, 3) for inside in (1, 3, 5, 6)),
+        *((True, inside, 3) for inside in (1, 3, 5)),
+        *((True, inside, 16) for inside in (1, 5)),  # in panels
+    ],
 )
-def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(monkeypatch, dense, inside, more):
+def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(
+    monkeypatch, dense, inside, hidden, more
+):
     """Launches of one tile each; the stop comes inside the second epoch, of 5 batches and 2 tiles
     of validation rows, or one where lanes are rows."""
     monkeypatch.setattr(choice, "is_dense", lambda *estimates: dense)
+    monkeypatch.setattr("shoal.plan._PANELS", 1)
     X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
     other = np.linspace(-1, 1, 140).reshape(70, 2), np.linspace(0, 1, 70)
-    settings = {"hidden": 3, "batch_size": 4, "progress": False, "record_every": 1}
+    settings = {"hidden": hidden, "batch_size": 4, "progress": False, "record_every": 1}
     settings |= {"validation": other, **more}
     expected = shoal.fit(X, y, epochs=1, **settings)
     launch, batches = Run._launch, 6 if dense else 7

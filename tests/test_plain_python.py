@@ -60,6 +60,11 @@ for grid in (
         told.append(model(X).tolist())
     told.append(sweep.results["epochs"].tolist())
     told.append([["finished", "stopped"].index(status) for status in sweep.results["status"]])
+
+# A net whose first layer stands in panels.
+X = np.sin(np.arange(6 * 32.0)).reshape(6, 32)
+model = shoal.fit(X, y[:6], hidden=16, batch_size=4, epochs=2, progress=False)
+told += [a.tolist() for a in model.weights + model.biases]
 print(json.dumps(told))
 """
 

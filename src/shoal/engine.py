@@ -24,7 +24,7 @@ from .interrupts import noting
 from .kernels import cpu, jit, layout
 from .kernels.layout import INTERRUPTED, RUNNING, STATUS, Data, State, Task, Workspace
 from .kernels.team import STOPPED
-from .memory import aligned, allocate
+from .memory import aligned, allocate, panels
 from .plan import Block, Piece, Plan, cut
 from .repacking import repack
 from .rows import row_weights
@@ -419,6 +419,11 @@ class Run:
 
     def _train_piece(self, piece: Piece) -> None:
         trained = self.trained[piece.block]
+        with panels(trained.block, trained.state, piece.first, piece.last):
+            self._launch_through(trained, piece)
+        self._end_phase(piece)
+
+    def _launch_through(self, trained: Trained, piece: Piece) -> None:
         block, state = trained.block, trained.state
         works = team_workspaces(block, self.dtype, self._team(block))
         work = works[0]
@@ -449,7 +454,6 @@ class Run:
             record = -(-(position // per_epoch) // block.structure.every)
             for records in (state.losses, state.learning_rates):  # told before validation
                 records[piece.first, record:, running] = np.nan
-        self._end_phase(piece)
 
     @staticmethod
     def _next_stop(position: int, length: int, per_epoch: int, end: int, groups: int) -> int:
@@ -498,8 +502,9 @@ class Run:
         """What the launcher of an evaluation is told of a block."""
         block, state, n = trained.block, trained.state, len(rows.X)
         tile, stride = tile_of(block.structure, block.width, n, self.dtype)
+        weighted = int(rows.weights is not None)
         task = block.task._replace(
-            rows=n, batch=n, tile=tile, stride=stride, weighted=int(rows.weights is not None)
+            rows=n, batch=n, tile=tile, stride=stride, weighted=weighted, panels=0
         )
         nothing = np.zeros(0, self.dtype)
         weights = nothing if rows.weights is None else rows.weights.astype(self.dtype)

@@ -1,15 +1,15 @@
 """The arrays that nets live in: a block's, and a net's own."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .grid import Grid
-from .kernels import layout
-from .kernels import optimizers as rows_of
+from .kernels import layout, optimizers
 from .kernels.layout import (
     FINISHED,
     RUNNING,
@@ -66,18 +66,18 @@ def _or_infinity(value: float | None) -> float:
 def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
     """The scalars of optimizer and loss, (groups, RATES, L)."""
     names = {
-        rows_of.RATE: "learning_rate",
-        rows_of.MOMENTUM_RATE: "momentum",
-        rows_of.RHO: "rho",
-        rows_of.BETA_1: "beta_1",
-        rows_of.BETA_2: "beta_2",
-        rows_of.EPSILON: "epsilon",
-        rows_of.L1: "l1",
-        rows_of.L2: "l2",
-        rows_of.WEIGHT_DECAY: "weight_decay",
-        rows_of.CLIP_DELTA: "clip_delta",
-        rows_of.CLIP_NORM: "clip_norm",
-        rows_of.LOSS_PARAMETER: "huber_delta" if block.structure.loss == "huber" else "quantile",
+        optimizers.RATE: "learning_rate",
+        optimizers.MOMENTUM_RATE: "momentum",
+        optimizers.RHO: "rho",
+        optimizers.BETA_1: "beta_1",
+        optimizers.BETA_2: "beta_2",
+        optimizers.EPSILON: "epsilon",
+        optimizers.L1: "l1",
+        optimizers.L2: "l2",
+        optimizers.WEIGHT_DECAY: "weight_decay",
+        optimizers.CLIP_DELTA: "clip_delta",
+        optimizers.CLIP_NORM: "clip_norm",
+        optimizers.LOSS_PARAMETER: "huber_delta" if block.structure.loss == "huber" else "quantile",
     }
     with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
         for row, name in names.items():
@@ -157,7 +157,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
         "params": size,
         "moments": block.state_rows,
         "best": size if structure.keeps_best else 0,
-        "rates": rows_of.RATES,
+        "rates": optimizers.RATES,
         "dropout": len(structure.widths) - 1 if drops else 0,
         "alive": 1,
         "losses": records,
@@ -180,9 +180,38 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     _set_rates(state.rates, block, lanes)
     if drops:
         _set_dropout(state.dropout, block, grid)
-    if structure.optimizer == rows_of.RPROP:  # its steps begin at the learning rate
-        state.moments[:, P : 2 * P] = state.rates[:, [rows_of.RATE]]
+    if structure.optimizer == optimizers.RPROP:  # its steps begin at the learning rate
+        state.moments[:, P : 2 * P] = state.rates[:, [optimizers.RATE]]
     return state
+
+
+@contextmanager
+def panels(block: Block, state: State, first: int, last: int) -> Iterator[None]:
+    """Let the first layer's weights of groups ``first`` to ``last`` stand in panels meanwhile, with
+    all that stands beside them, where they are trained so (`kernels.panels`)."""
+    if not block.task.panels:
+        yield
+        return
+    (inputs, units), L = block.structure.widths[:2], block.width.rows
+    count, P = inputs * units, block.task.parameters
+    moments = optimizers.MOMENTS[block.structure.optimizer]
+    parts = [
+        part
+        for g in range(first, last)
+        for part in (
+            state.params[g, :count],
+            state.best[g, :count],
+            *(state.moments[g, k * P :][:count] for k in range(moments)),
+        )
+        if len(part)
+    ]
+    for part in parts:
+        part[:, 0] = part.reshape(units // L, L, inputs).transpose(0, 2, 1).ravel()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part[:, 0] = part.reshape(units // L, inputs, L).transpose(0, 2, 1).ravel()
 
 
 class BatchNorm(NamedTuple):

@@ -29,6 +29,7 @@ from .structure import (
 )
 
 _MOST_STANDING = 8 * 2**20  # bytes of rows that stay where they were brought
+_PANELS = 32  # inputs from which on panels of units are faster: with 16 inputs they were not
 
 
 def records(epochs: int, every: int, first: int = 0) -> NDArray[np.int64]:
@@ -114,6 +115,8 @@ class Block:
         task, L = self.task, self.width.rows
         if task.batch < task.rows or self.ordering != IN_PLACE or task.drops_inputs:
             return 1
+        if task.panels:
+            return 1
         chunks, padded = -(-task.batch // task.tile), -(-task.inputs // L) * L
         numbers = chunks * (2 * padded + task.outputs + 1) * task.stride * L
         return chunks if numbers * self.dtype.itemsize <= _MOST_STANDING else 1
@@ -148,6 +151,8 @@ class Block:
         nets = "1 net" if self.count == 1 else f"{self.count:,} nets"
         if width.dense:
             how = f"one by one, {width.rows} rows in the lanes"
+            if self.task.panels:
+                how += ", in the first layer units"
             if self.count == 1 and threads > 1 and self.most_threads > 1:
                 how += f", shared by {min(threads, self.most_threads)} threads"
             other = "lanes are nets"
@@ -228,6 +233,15 @@ def _arrange(
     return arranged
 
 
+def _in_panels(structure: Structure, rows: int, width: LaneWidth, dtype: Any) -> bool:
+    """Whether the weights of the first layer stand in panels of units, as it then reads rows where
+    the data has them: not of rows that stay where they were brought."""
+    inputs, units = structure.widths[:2]
+    stay = structure.batch == rows and 2 * rows * inputs * dtype.itemsize <= _MOST_STANDING
+    able = width.dense and units % width.rows == 0 and not structure.clips_norm
+    return able and not structure.drops_inputs and not stay and inputs >= _PANELS
+
+
 def _task(
     structure: Structure, layers: Layers, score: int, rows: Sequence[int], weighted: bool,
     width: LaneWidth, dtype: Any,
@@ -267,6 +281,7 @@ def _task(
         drops=int(structure.drops),
         drops_inputs=int(structure.drops_inputs),
         scheduled=int(structure.scheduled),
+        panels=int(_in_panels(structure, rows[0], width, dtype)),
         watched=int(structure.watched),
     )
 

@@ -41,6 +41,7 @@ def _workspace(
     rows: Mapping[str, int],
     order: tuple[int, int] = (0, 0),
     places: int = 1,
+    tile: int = 0,
 ) -> Workspace:
     """Arrays of so many rows each, +0; of those that are not named, none. places : of tiles."""
     own, lanes = RowByRow if width.dense else SharedRows, width.rows or width.lanes
@@ -48,12 +49,13 @@ def _workspace(
     for name in (*Workspace._fields, *own._fields):
         if name.startswith("shared_"):
             shapes[name] = (rows.get(name, 0),)
-        elif name not in ("order", "own", "team", "brought"):
+        elif name not in ("order", "own", "team", "brought", "starts"):
             shapes[name] = (rows.get(name, 0), width.lanes if name in _OF_NETS else lanes)
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     if width.dense:
         arrays["team"], arrays["brought"] = team.new_team(1), np.full(places, -1, np.int64)
+        arrays["starts"] = np.zeros(tile, np.int64)
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
 
@@ -106,15 +108,17 @@ def _dense_workspace(
     L, widths, stride = width.rows, structure.widths, task.stride
     units = sum(widths[1:]) + L  # squares may reach behind the last unit
     padded = [-(-count // L) for count in widths]  # in values
+    inputs = 0 if task.panels else padded[0] * L * stride
+    tile = L * stride if task.panels else 0
     rows = {
         "values": units * stride,
         "deltas": units * stride,
         "sums": _sums(task),
         "tail_sums": _sums(task),
-        "lane_inputs": places * padded[0] * L * stride,
+        "lane_inputs": places * inputs,
         "lane_targets": places * widths[-1] * stride,
         "lane_weights": places * stride,
-        "input_rows": places * padded[0] * L * stride,
+        "input_rows": places * inputs,
     }
     if P:
         rows |= {
@@ -130,7 +134,9 @@ def _dense_workspace(
         }
         if structure.batch_norm:
             rows |= {"normalised": units * stride, "deviations": units}
-    return _workspace(dtype, width, rows, (int(structure.shuffle and P > 0), task.rows), places)
+    return _workspace(
+        dtype, width, rows, (int(structure.shuffle and P > 0), task.rows), places, tile
+    )
 
 
 def evaluation_workspace(block: Block, task: Task, dtype: Any) -> Workspace:

@@ -2,8 +2,8 @@
 
 A value holds L rows of a unit, so that a layer of any number of units fills the registers. What
 runs along rows (forward, back, losses) is the code of `step`, `layers` and `losses`; "rows" there
-are values of L rows. Gradients are in `dense_weights`. What runs along parameters, and batch norm,
-is the code of one lane, over arrays of one lane: (positions, 1).
+are values of L rows. Gradients are in `dense_weights`, a wide first layer in `panels`. What runs
+along parameters, and batch norm, is the code of one lane, over arrays of one lane: (positions, 1).
 
 A tile is a whole chunk of a gradient, or a whole batch; so its sums begin from +0.
 """
@@ -14,7 +14,7 @@ from .dense_weights import is_along_inputs, steps_at_once, turned, weights_part
 from .elementary import canonical
 from .jit import body, inlined_body, outlined_body
 from .lanes import fetch, flat, in_lanes, load, net_of, rows_of, splat, store
-from .layers import activate, deltas_layer
+from .layers import IDENTITY, activate, deltas_layer
 from .layout import (
     BIASES,
     CHUNK,
@@ -31,6 +31,7 @@ from .layout import (
 )
 from .losses import RESIDUALS, clip_deltas, output_deltas, output_values, weigh_deltas
 from .optimizers import CLIP_DELTA, LOSS_PARAMETER, SCALE
+from .panels import share_of_units, turn_to_panels, values_by_panels
 from .random import drop
 from .rows import copy
 from .step import (
@@ -38,6 +39,7 @@ from .step import (
     add_weights,
     batch_scale,
     finish_batch,
+    finish_values,
     finish_weights,
     forward,
     layer_values,
@@ -54,13 +56,12 @@ from .team import (
     ROW,
     ROWS,
     SLOTS,
+    STEP,
     meet,
     parts_of,
     share,
 )
 from .turns import lanes_to_rows, values_of
-
-STEP = 4  # threads divide units by multiples of it, as dropout draws for four at once
 
 
 @body
@@ -111,18 +112,31 @@ def _normalise(lane, task, layer, params, work, stride, rows):
     )  # fmt: skip
 
 
+@body
+def _values_by_panels(lane, task, layers, X, params, work, first, last, rows):
+    """Values of units of a first layer in panels; weighted sums, where batch norm is to come."""
+    layer = layers[0]
+    hidden = len(layers) > 1 and layer[SCALES] < 0
+    code = layer[CODE] if hidden else IDENTITY
+    values_by_panels(lane, task, layer, code, X, params, work, first, last, rows)
+
+
 @inlined_body
-def _forward(lane, task, layers, state, work, at, epoch, position, rows, part, parts):
+def _forward(lane, task, layers, data, state, work, at, epoch, position, rows, part, parts):
     """A part of the units of each layer, with batch norm by the tile and with dropout."""
     values, (_, x, _, _) = values_of(lane, rows), at
     for k in range(len(layers)):
         layer = layers[k]
         v = layer[VALUES] * task.stride
         u, end = share(part, parts, layer[UNITS], STEP)
-        layer_values(
-            lane, task, layers, k, work.lane_inputs, x, task.stride, 1, flat(state.params), work,
-            u, end, values,
-        )  # fmt: skip
+        if k == 0 and task.panels:
+            u, end = share_of_units(lane, layer[UNITS], part, parts)
+            _values_by_panels(lane, task, layers, data.X, state.params, work, u, end, rows)
+        else:
+            layer_values(
+                lane, task, layers, k, work.lane_inputs, x, task.stride, 1, flat(state.params),
+                work, u, end, values,
+            )  # fmt: skip
         if layer[SCALES] >= 0:
             _normalise(lane, task, layer, state.params, work, task.stride * rows_of(lane), rows)
             activate(
@@ -192,12 +206,15 @@ def _back(lane, task, layers, state, work, at, rows, batch_rows, part, parts):
 
 
 @inlined_body
-def _turn(lane, task, layers, work, rows):
+def _turn(lane, task, layers, work, rows, part, parts):
     """What gradients read row by row."""
     for k in range(len(layers)):
         layer = layers[k]
         along_inputs = is_along_inputs(lane, task, layers, k)
-        if layer[BIASES] >= 0 or not along_inputs:
+        if k == 0 and task.panels:
+            u, end = share_of_units(lane, layer[UNITS], part, parts)
+            turn_to_panels(lane, task, layer, u, end, rows, work)
+        elif layer[BIASES] >= 0 or not along_inputs:
             lanes_to_rows(
                 lane, work.deltas, layer[VALUES] * task.stride, task.stride, layer[UNITS],
                 work.own.delta_rows, turned(lane, layers, k, task.stride), rows,
@@ -233,14 +250,14 @@ def _part(
         lanes_to_rows(
             lane, work.lane_inputs, 0, task.stride, task.inputs, work.own.input_rows, 0, rows
         )
-    _forward(lane, task, layers, state, work, at, epoch, first, rows, part, parts)
+    _forward(lane, task, layers, data, state, work, at, epoch, first, rows, part, parts)
     if part == 0:
         _outputs(lane, task, layers, state, work, at, row, rows, measured, scored)
     if parts > 1:
         meet(work.own.team, part)
     _back(lane, task, layers, state, work, at, rows, batch_rows, part, parts)
-    _turn(lane, task, layers, work, rows)
-    weights_part(lane, task, layers, state, work, x, r, row, rows, adds, slot, part, parts)
+    _turn(lane, task, layers, work, rows, part, parts)
+    weights_part(lane, task, layers, data, state, work, x, r, row, rows, adds, slot, part, parts)
     if parts > 1:
         meet(work.own.team, part)
 
@@ -367,7 +384,13 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     work.own.brought[0] = -1
     at = standing(work, 0)
     bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
-    forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, flat(params), work, values)
+    if task.panels:
+        _values_by_panels(lane, task, layers, X, params, work, 0, layers[0, UNITS], rows)
+        finish_values(lane, task, layers[0], flat(params), work, values)
+    forward(
+        lane, task, layers, task.panels, work.lane_inputs, 0, task.stride, 1, flat(params), work,
+        values,
+    )  # fmt: skip
     v, p = layers[len(layers) - 1, VALUES] * task.stride, splat(lane, parameter)
     _measure_rows(lane, task, weighted, True, True, v, first, rows, p, work, at)
     output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, values)
@@ -388,7 +411,7 @@ def predict_rows(lane, task, layers, X, params, work, outputs, first, last):
         rows = min(task.tile, last - first)
         values = values_of(lane, rows)
         bring_in_place(lane, task, X, first, rows, work)
-        forward(lane, task, layers, work.lane_inputs, 0, task.stride, 1, params, work, values)
+        forward(lane, task, layers, 0, work.lane_inputs, 0, task.stride, 1, params, work, values)
         output_values(lane, task.output, work.values, work.deltas, v, task.stride, count, values)
         for o in range(count):
             for p in range(v + o * task.stride, v + o * task.stride + values):

@@ -49,16 +49,20 @@ def bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at)
         row = first + s
         if ordering != IN_PLACE:
             row = order[0, first + s]
-        copy(lane, X, row * inputs, padded, (r + s * width) * L, inputs)
+        if task.panels:
+            work.own.starts[s] = row * inputs
+        else:
+            copy(lane, X, row * inputs, padded, (r + s * width) * L, inputs)
         for o in range(task.outputs):
             target = fetch(net, y, row * task.outputs + o)
             store(net, targets, (t + o * task.stride) * L + s, target)
         if weighted:
             store(net, weights, u * L + s, fetch(net, w, row))
-    rows_to_lanes(
-        lane, padded, r * L, width * L, inputs, work.lane_inputs, task.stride, x,
-        x + values_of(lane, rows),
-    )  # fmt: skip
+    if not task.panels:
+        rows_to_lanes(
+            lane, padded, r * L, width * L, inputs, work.lane_inputs, task.stride, x,
+            x + values_of(lane, rows),
+        )  # fmt: skip
 
 
 @body

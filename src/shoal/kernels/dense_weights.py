@@ -22,12 +22,10 @@ from .lanes import (
 from .layers import contract
 from .layout import BIASES, CHUNK, INPUTS, UNITS, VALUES, WEIGHTS
 from .optimizers import SCALE
+from .panels import AT_ONCE, biases_by_panels, gradient_by_panels, share_of_units
 from .step import add_chunk, step_parameters
 from .team import share
 from .turns import values_of
-
-# Weights whose gradient is taken before their step: they are still in the L1 cache then.
-_AT_ONCE = 4096
 
 
 @body
@@ -187,9 +185,50 @@ def _finish(lane, task, state, work, p, g, count, at_once, chunked, is_first, we
 
 
 @inlined_body
+def _panels_part(
+    lane, task, layer, X, state, work, first, rows, at_once, chunked, is_first, slot, part, parts
+):
+    """A part of a first layer in panels, over a chunk as in `_layer_part`."""
+    one, extent, L = (0,), row_extent(lane), rows_of(lane)
+    inputs, height, gradient = layer[INPUTS], task.stride * L, flat(work.gradient)
+    u, stop = share_of_units(lane, layer[UNITS], part, parts)
+    if u < stop and layer[BIASES] >= 0:
+        p = layer[BIASES] + u
+        g = 0 if at_once else slot + p
+        biases_by_panels(
+            lane, work.own.delta_rows, first, height, u // L, stop // L, rows, gradient, g
+        )
+        _finish(lane, task, state, work, p, g, stop - u, at_once, chunked, is_first, False)
+    u, stop = u // L, stop // L
+    size = AT_ONCE // (len(extent) * L) if at_once else inputs
+    while u < stop:
+        count, r = len(extent) if u + len(extent) <= stop else 1, u * height + first
+        for start in range(0, inputs, size):
+            end = min(start + size, inputs)
+            p = layer[WEIGHTS] + (u * inputs + start) * L
+            g, step = slot + p, inputs * L
+            if at_once:
+                g, step = 0, (end - start) * L
+            if count > 1:
+                gradient_by_panels(
+                    lane, extent, X, work, first, r, height, rows, start, end, gradient, g, step
+                )
+            else:
+                gradient_by_panels(
+                    lane, one, X, work, first, r, height, rows, start, end, gradient, g, step
+                )
+            for k in range(count):
+                _finish(
+                    lane, task, state, work, p + k * inputs * L, g + k * step,
+                    (end - start) * L, at_once, chunked, is_first, True,
+                )  # fmt: skip
+        u += count
+
+
+@inlined_body
 def _layer_part(
-    lane, task, layers, k, below, x, rows_below, r, state, work, first, rows, at_once, chunked,
-    is_first, slot, part, parts,
+    lane, task, layers, k, data, below, x, rows_below, r, state, work, first, rows, at_once,
+    chunked, is_first, slot, part, parts,
 ):  # fmt: skip
     """A part of a layer's weights over a chunk: ``rows`` rows of the tile from ``first`` on.
 
@@ -199,10 +238,16 @@ def _layer_part(
     layer, L, stride = layers[k], rows_of(lane), task.stride
     inputs, units = layer[INPUTS], layer[UNITS]
     deltas = turned(lane, layers, k, stride)
+    if k == 0 and task.panels:
+        _panels_part(
+            lane, task, layer, data.X, state, work, first, rows, at_once, chunked, is_first, slot,
+            part, parts,
+        )  # fmt: skip
+        return
     if is_along_inputs(lane, task, layers, k):
         step = len(unit_extent(lane))
         u, stop = share(part, parts, units, step)
-        size = max(step, _AT_ONCE // inputs // step * step)
+        size = max(step, AT_ONCE // inputs // step * step)
         while u < stop:
             end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
             g = 0 if at_once else slot + p
@@ -233,7 +278,7 @@ def _layer_part(
 
 @inlined_body
 def weights_part(
-    lane, task, layers, state, work, x_inputs, r_inputs, row, rows, adds, slot, part, parts
+    lane, task, layers, data, state, work, x_inputs, r_inputs, row, rows, adds, slot, part, parts
 ):
     """A thread's part of all weights: gradient sums chunk by chunk, added to the batch's where
     ``adds``; and where a batch is one chunk the step.
@@ -250,8 +295,8 @@ def weights_part(
                 x = layers[k - 1, VALUES] * task.stride
                 r = turned(lane, layers, k - 1, task.stride)
             _layer_part(
-                lane, task, layers, k, below, x, rows_below, r, state, work, first, count, at_once,
-                adds, is_first, slot, part, parts,
+                lane, task, layers, k, data, below, x, rows_below, r, state, work, first, count,
+                at_once, adds, is_first, slot, part, parts,
             )  # fmt: skip
 
 

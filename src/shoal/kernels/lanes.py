@@ -69,6 +69,26 @@ def fetch(tc, lane, a, p):
 load = fetch  # by convention of an array that has lanes
 
 
+@word(
+    lambda lane, a, starts, s, p, extent: tuple(
+        fetch(lane, a, starts[s + k] + p) for k in range(len(extent))
+    )
+)
+def fetch_each(tc, lane, a, starts, s, p, extent):
+    """Tuple of the elements ``starts[s + k] + p`` of a shared array: as many as ``extent`` has."""
+    typ = types.UniTuple(value_type(lane, a), len(extent))
+
+    def codegen(context, builder, sig, args):
+        place = Place(context, builder, lane, args[0], a, args[1])
+        of_starts = Place(context, builder, types.intp, s, starts, args[2])
+        one, values = ir.Constant(args[3].type, 1), []
+        for q in of_starts.steps(args[3], one, extent):
+            values.append(place.load(builder.add(of_starts.load(q), args[4], flags=["nsw"])))
+        return cgutils.pack_array(builder, values, llvm_type(place.type))
+
+    return typ(lane, a, starts, _p, _p, extent), codegen
+
+
 def _python_store(lane, a, p, v):
     a[(p, lane) if a.ndim == 2 else p] = v
 

@@ -71,6 +71,7 @@ class Task(NamedTuple):
     drops: int  # dropout of hidden layers
     drops_inputs: int
     scheduled: int  # learning rates differ from epoch to epoch
+    panels: int  # the first layer's weights stand in panels
     watched: int  # patience, or the adaptive rate
 
 
@@ -126,6 +127,7 @@ class RowByRow(NamedTuple):
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest
     tail_sums: Any  # like sums
     team: Any  # `team.new_team`: threads that share a net
+    starts: Any  # (tile,) int64: where the rows of the tile begin in the data
     brought: Any  # (places,) int64: the first row of the tile that stands there already, or -1
 
 

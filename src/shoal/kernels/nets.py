@@ -75,7 +75,7 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
     v = layers[len(layers) - 1][VALUES] * task.stride
     x0, y0 = first * task.inputs, first * task.outputs
-    forward(lane, task, layers, X, x0, 1, task.inputs, params, work, rows)
+    forward(lane, task, layers, 0, X, x0, 1, task.inputs, params, work, rows)
     measure(
         lane, task, weighted, True, True, work.values, v, rows, first,
         y, y0, 1, task.outputs, w, first, parameter, work.sums,

@@ -60,21 +60,26 @@ def layer_values(
 
 
 @inlined_body
-def forward(lane, task, layers, x, x0, unit_step, row_step, params, work, rows):
-    """All layers of a tile as a prediction has them; the output layer's weighted sums are left as
-    they are."""
-    for k in range(len(layers)):
+def forward(lane, task, layers, first, x, x0, unit_step, row_step, params, work, rows):
+    """The layers of a tile from ``first`` on as a prediction has them; the output layer's weighted
+    sums are left as they are."""
+    for k in range(first, len(layers)):
         layer_values(
             lane, task, layers, k, x, x0, unit_step, row_step, params, work, 0, layers[k, UNITS],
             rows,
         )  # fmt: skip
-        layer = layers[k]
-        if layer[SCALES] >= 0:
-            normalise_running(lane, layer, params, work.values, task.stride, rows)
-            activate(
-                lane, layer[CODE], work.values, work.deltas, layer[VALUES] * task.stride,
-                task.stride, layer[UNITS], rows,
-            )  # fmt: skip
+        finish_values(lane, task, layers[k], params, work, rows)
+
+
+@inlined_body
+def finish_values(lane, task, layer, params, work, rows):
+    """Weighted sums of a layer with batch norm become values, as a prediction has them."""
+    if layer[SCALES] >= 0:
+        normalise_running(lane, layer, params, work.values, task.stride, rows)
+        activate(
+            lane, layer[CODE], work.values, work.deltas, layer[VALUES] * task.stride,
+            task.stride, layer[UNITS], rows,
+        )  # fmt: skip
 
 
 @inlined_body

@@ -27,6 +27,8 @@ PARTS, SLOTS, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(
 _LINE = 16  # two lines of the cache, as they are brought in pairs
 STOPPED, MEETINGS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a meeting
 
+STEP = 4  # units are divided by multiples of it, as dropout draws for four at once
+
 _PATIENCE = 4096  # looks, some 10 us, until a waiting thread lets others have its core
 TOO_LONG = (
     20_000_000  # nanoseconds of such waits, in a launch of 0.15 s, until the leader goes alone
