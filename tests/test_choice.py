@@ -42,6 +42,13 @@ def test_plain_cases(nets, widths, dense, dtype):
     assert 0 < told.seconds < told.other
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("nets, dense", [(1, True), (2, True), (4096, False)])
+def test_the_tutorial_s_net(nets, dense, dtype):
+    """Its steps are on the same four rows, which the dense engine brings only once."""
+    assert chosen(nets, 3, 4, 1, batch=4, rows=4, dtype=dtype).dense == dense
+
+
 def test_threads_count_where_nets_are_alone():
     """Twenty nets fill one group, which one thread trains while others would wait."""
     assert chosen(20, 64, 32, 10, threads=16).dense

@@ -103,8 +103,9 @@ def seconds_of_step(
     parameters = products + units
     if not dense:
         operations = (2 * products + above) * rows
-        seconds = 6e-9 + size * (
-            20e-12 * operations + 280e-12 * units * rows + 110e-12 * parameters
+        of_unit = 280e-12 if size == 1 else 450e-12  # activations have more terms in float64
+        seconds = 190e-9 / lanes + size * (
+            20e-12 * operations + of_unit * units * rows + 110e-12 * parameters
         )
         group = 4 * size * lanes * parameters  # bytes
         return seconds + (size * 1.5e-9 * parameters if group > 1e6 else 0)
@@ -114,7 +115,7 @@ def seconds_of_step(
         min(o * math.ceil(i / L), (i + 4) * math.ceil(o / L)) * L * rows for i, o in layers
     )
     operations = (products + above) * full + gradient
-    seconds = (220e-9 if still else 320e-9) * len(layers) + size * (
+    seconds = (140e-9 if still else 320e-9) * len(layers) + size * (
         20e-12 * operations + 590e-12 * units * full + 130e-12 * parameters
     )
     if structure.batch_norm:  # one lane's code
