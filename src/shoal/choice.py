@@ -184,12 +184,16 @@ def tile_rows(batch: int, units: int, lane_bytes: int) -> int:
     return min(tile, batch)
 
 
-def tile_of(structure: Structure, width: LaneWidth, rows: int, dtype: Any) -> tuple[int, int]:
+def tile_of(
+    structure: Structure, width: LaneWidth, rows: int, dtype: Any, trains: bool = True
+) -> tuple[int, int]:
     """Rows of a tile of so many rows, and the stride from unit to unit."""
     lane_bytes = width.lanes * np.dtype(dtype).itemsize
     tile = min(rows, layout.CHUNK)
     if not width.dense:
         tile = tile_rows(rows, sum(structure.widths[1:]), lane_bytes)
+    elif not trains:  # in training a tile is a chunk of the gradient
+        tile = tile_rows(rows, sum(structure.widths), lane_bytes)
     return tile, row_stride(-(-tile // (width.rows or 1)))
 
 

@@ -501,7 +501,7 @@ class Run:
     def _evaluated(self, trained: Trained, rows: Rows) -> tuple[Task, Data, State]:
         """What the launcher of an evaluation is told of a block."""
         block, state, n = trained.block, trained.state, len(rows.X)
-        tile, stride = tile_of(block.structure, block.width, n, self.dtype)
+        tile, stride = tile_of(block.structure, block.width, n, self.dtype, trains=False)
         weighted = int(rows.weights is not None)
         task = block.task._replace(
             rows=n, batch=n, tile=tile, stride=stride, weighted=weighted, panels=0

@@ -121,13 +121,15 @@ class Grid:
         array([0, 1, 0, 1, 0, 1])
         """
         code, codes = np.zeros(self.nets, np.int64), 1
-        for name in names:
-            if name in self.index:
-                if codes * len(self.candidates[name]) > 2**62:
-                    code = np.unique(code, return_inverse=True)[1]
-                    codes = self.nets
-                code = code * len(self.candidates[name]) + self.index[name]
-                codes *= len(self.candidates[name])
+        varied = [name for name in names if name in self.index]
+        if not varied or self.nets == 1:
+            return np.zeros(1, np.intp), np.zeros(self.nets, np.intp)
+        for name in varied:
+            if codes * len(self.candidates[name]) > 2**62:
+                code = np.unique(code, return_inverse=True)[1]
+                codes = self.nets
+            code = code * len(self.candidates[name]) + self.index[name]
+            codes *= len(self.candidates[name])
         _, first, group = np.unique(code, return_index=True, return_inverse=True)
         return first, group
 
@@ -184,6 +186,8 @@ def expand(
 
 def _cases(grid: Grid) -> NDArray[np.intp]:
     """Return the first net of each case that check_together tells apart, ascending."""
+    if grid.nets == 1:
+        return np.zeros(1, np.intp)
     cases = grid.coarser(_INTERACT)
     ends_higher = grid.column("min_learning_rate") > grid.column("learning_rate")
     cases.candidates["min_learning_rate"] = [False, True]

@@ -117,8 +117,9 @@ class Block:
             return 1
         if task.panels:
             return 1
-        chunks, padded = -(-task.batch // task.tile), -(-task.inputs // L) * L
-        numbers = chunks * (2 * padded + task.outputs + 1) * task.stride * L
+        chunks = -(-task.batch // task.tile)
+        inputs, outputs = (-(-count // L) * L for count in (task.inputs, task.outputs))
+        numbers = chunks * (2 * inputs + outputs + 1) * task.stride * L
         return chunks if numbers * self.dtype.itemsize <= _MOST_STANDING else 1
 
     @property
@@ -215,6 +216,8 @@ def _arrange(
     Whole groups of nets that share a row order read each row once for all; what is left over reads
     its own rows. Nets of many epochs stand before those of few, so that groups end together.
     """
+    if len(nets) == 1:
+        return [(SHARED_ORDER if shuffled else IN_PLACE, nets)]
     if not shuffled:
         return [(IN_PLACE, nets[np.argsort(-epochs, kind="stable")])]
     by_order = np.lexsort((-epochs, orders))
@@ -253,7 +256,7 @@ def _task(
     least = tile if not width.dense else 0
     looked_at = layout.CHUNK if width.dense else choice.SMALLEST_TILE
     validation_tile = min(
-        rows[1], max(least, choice.tile_of(structure, width, looked_at, dtype)[0])
+        rows[1], max(least, choice.tile_of(structure, width, looked_at, dtype, trains=False)[0])
     )
     stride = choice.row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
     return Task(

@@ -116,7 +116,8 @@ def _dense_workspace(
         "sums": _sums(task),
         "tail_sums": _sums(task),
         "lane_inputs": places * inputs,
-        "lane_targets": places * widths[-1] * stride,
+        "lane_targets": places * padded[-1] * L * stride,
+        "target_rows": padded[-1] * L * stride,
         "lane_weights": places * stride,
         "input_rows": places * inputs,
     }

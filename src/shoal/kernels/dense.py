@@ -9,7 +9,7 @@ A tile is a whole chunk of a gradient, or a whole batch; so its sums begin from 
 """
 
 from .batch_norm import normalise_back, normalise_batch
-from .dense_rows import bring, bring_in_place, is_to_bring, place_of, standing
+from .dense_rows import bring, bring_in_place, bring_targets, is_to_bring, place_of, standing
 from .dense_weights import is_along_inputs, steps_at_once, turned, weights_part
 from .elementary import canonical
 from .jit import body, inlined_body, outlined_body
@@ -238,9 +238,10 @@ def _part(
     at = standing(work, place)
     r, x, _, _ = at
     if brings:
-        bring(
-            lane, task, data.X, data.y, data.weights, task.weighted, ordering, work.order, first,
-            rows, work, at,
+        bring(lane, task, data.X, ordering, work.order, first, rows, work, at)
+        bring_targets(
+            lane, task, data.y, data.weights, task.weighted, ordering, work.order, first, rows,
+            work, at,
         )  # fmt: skip
     if task.drops_inputs:
         drop(
@@ -383,10 +384,13 @@ def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, firs
     net, values = net_of(lane), values_of(lane, rows)
     work.own.brought[0] = -1
     at = standing(work, 0)
-    bring(lane, task, X, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
+    bring_targets(lane, task, y, w, weighted, IN_PLACE, work.order, first, rows, work, at)
     if task.panels:
+        bring(lane, task, X, IN_PLACE, work.order, first, rows, work, at)
         _values_by_panels(lane, task, layers, X, params, work, 0, layers[0, UNITS], rows)
         finish_values(lane, task, layers[0], flat(params), work, values)
+    else:
+        bring_in_place(lane, task, X, first, rows, work)
     forward(
         lane, task, layers, task.panels, work.lane_inputs, 0, task.stride, 1, flat(params), work,
         values,

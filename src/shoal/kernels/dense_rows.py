@@ -6,6 +6,10 @@ from .layout import CHUNK, IN_PLACE
 from .rows import copy
 from .turns import rows_to_lanes, values_of
 
+# Outputs from which on targets are turned in squares, not brought one by one: with 10 outputs and
+# 32 rows that took a thirtieth of a step less.
+_TURNED = 4
+
 
 @body
 def is_to_bring(task, ordering, work, place, first):
@@ -33,18 +37,15 @@ def standing(work, place):
 
 
 @body
-def bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at):
-    """Rows of a tile: inputs row by row and in lanes, targets and weights in lanes.
+def bring(lane, task, X, ordering, order, first, rows, work, at):
+    """Inputs of the rows of a tile, row by row and in lanes; or where they begin, for panels.
 
-    X : (n * I,). y : (n * O,). w : (n,). order : (1, n). at : of `standing`.
+    X : (n * I,). order : (1, n). at : of `standing`.
     """
-    net, L, inputs = net_of(lane), rows_of(lane), task.inputs
-    width = values_of(lane, inputs)
-    targets, weights = flat(work.lane_targets), flat(work.lane_weights)
-    r, x, t, u = at
-    padded = flat(work.own.input_rows)
+    L, inputs, padded = rows_of(lane), task.inputs, flat(work.own.input_rows)
+    width, (r, x, _, _) = values_of(lane, inputs), at
     # Squares of 16 rows that are turned as they are read, and the next tile's rows asked for ahead,
-    # gained nothing at 784-128-10, where a step spends a tenth of its time here.
+    # gained nothing at 784-128-10 without panels, where a step spent a tenth of its time here.
     for s in range(rows):
         row = first + s
         if ordering != IN_PLACE:
@@ -53,15 +54,38 @@ def bring(lane, task, X, y, w, weighted, ordering, order, first, rows, work, at)
             work.own.starts[s] = row * inputs
         else:
             copy(lane, X, row * inputs, padded, (r + s * width) * L, inputs)
-        for o in range(task.outputs):
-            target = fetch(net, y, row * task.outputs + o)
-            store(net, targets, (t + o * task.stride) * L + s, target)
-        if weighted:
-            store(net, weights, u * L + s, fetch(net, w, row))
     if not task.panels:
         rows_to_lanes(
             lane, padded, r * L, width * L, inputs, work.lane_inputs, task.stride, x,
             x + values_of(lane, rows),
+        )  # fmt: skip
+
+
+@body
+def bring_targets(lane, task, y, w, weighted, ordering, order, first, rows, work, at):
+    """Targets and weights of the rows of a tile, in lanes.
+
+    y : (n * O,). w : (n,). order : (1, n). at : of `standing`.
+    """
+    net, L, outputs = net_of(lane), rows_of(lane), task.outputs
+    targets, weights = flat(work.lane_targets), flat(work.lane_weights)
+    width, padded, (_, _, t, u) = values_of(lane, outputs), flat(work.own.target_rows), at
+    for s in range(rows):
+        row = first + s
+        if ordering != IN_PLACE:
+            row = order[0, first + s]
+        if outputs >= _TURNED:
+            copy(lane, y, row * outputs, padded, s * width * L, outputs)
+        else:
+            for o in range(outputs):
+                target = fetch(net, y, row * outputs + o)
+                store(net, targets, (t + o * task.stride) * L + s, target)
+        if weighted:
+            store(net, weights, u * L + s, fetch(net, w, row))
+    if outputs >= _TURNED:
+        rows_to_lanes(
+            lane, padded, 0, width * L, outputs, work.lane_targets, task.stride, t,
+            t + values_of(lane, rows),
         )  # fmt: skip
 
 

@@ -247,7 +247,9 @@ def _layer_part(
     if is_along_inputs(lane, task, layers, k):
         step = len(unit_extent(lane))
         u, stop = share(part, parts, units, step)
-        size = max(step, AT_ONCE // inputs // step * step)
+        size = units
+        if units * inputs > AT_ONCE:
+            size = max(step, AT_ONCE // inputs // step * step)
         while u < stop:
             end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
             g = 0 if at_once else slot + p
@@ -268,7 +270,7 @@ def _layer_part(
                 lane, task, state, work, p, g, (stop - u) * inputs, at_once, chunked, is_first,
                 True,
             )  # fmt: skip
-    if layer[BIASES] >= 0 and k % parts == part:
+    if layer[BIASES] >= 0 and (parts == 1 or k % parts == part):
         p = layer[BIASES]
         g = 0 if at_once else slot + p
         values = deltas + first * values_of(lane, units)

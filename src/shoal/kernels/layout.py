@@ -122,6 +122,7 @@ class RowByRow(NamedTuple):
     """Where lanes are rows: the same row by row, each padded to whole values, and more."""
 
     input_rows: Any  # (tile * padded I / L, L), likewise of as many as have places
+    target_rows: Any  # (tile * padded O / L, L)
     value_rows: Any  # (tile * padded units / L, L), layer after layer
     delta_rows: Any  # likewise
     strip: Any  # (padded inputs * padded units / L, L), of one layer: a gradient, units fastest

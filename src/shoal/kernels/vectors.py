@@ -4,6 +4,7 @@ Numba learns three types here, and the operators + - * / < <= > >= == != & | ^ a
 them. An operator is one LLVM instruction, with no fast-math flag.
 """
 
+import functools
 import operator
 
 import numpy as np
@@ -113,10 +114,14 @@ class _MaskModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.n))
 
 
+@functools.cache
+def _lane_group_type(dtype, n, tile, rows):
+    return LaneGroupType(types.float32 if dtype == np.float32 else types.float64, n, tile, rows)
+
+
 @typeof_impl.register(LaneGroup)
 def _typeof_lane_group(value, context):
-    element = types.float32 if value.dtype == np.float32 else types.float64
-    return LaneGroupType(element, value.n, value.tile, value.rows)
+    return _lane_group_type(value.dtype, value.n, value.tile, value.rows)
 
 
 @register_model(LaneGroupType)
