@@ -294,8 +294,8 @@ def test_initial_weights_of_both_dtypes_are_alike():
 
 
 @njit
-def _shuffle(order, seed, epoch):
-    random.shuffle(order, seed, epoch)
+def _shuffle(order, seed, epoch, words):
+    random.shuffle(order, seed, epoch, words)
 
 
 @njit
@@ -303,12 +303,12 @@ def _philox(counter, seed):
     return random.philox(counter[0], counter[1], counter[2], counter[3], seed)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 1025])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 8, 9, 63, 64, 65, 66, 100, 1025])
 def test_row_orders_are_the_reference_s(n):
-    order = np.empty(n, np.int32)
+    order, words = np.empty(n, np.int32), np.empty(4 * random.RUN, np.uint32)
     for seed in (0, 1, 2**32 - 1, 2**32, 2**64 - 1):
         for epoch in (0, 1, 12345, 2**31 - 1):
-            _shuffle(order, np.uint64(seed), epoch)
+            _shuffle(order, np.uint64(seed), epoch, words)
             assert np.array_equal(order, reference.row_order(seed, epoch, n))
 
 

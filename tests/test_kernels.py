@@ -9,6 +9,7 @@ from numba import njit
 
 import shoal
 from shoal import reference
+from shoal.kernels import rows as kernel_rows
 from shoal.kernels.lanes import fetch, fma, store
 from shoal.kernels.vectors import LaneGroup
 from shoal.settings import ACTIVATIONS
@@ -174,3 +175,24 @@ def test_fma_rounds_once(lanes, dtype):
             assert error <= abs(Fraction(float(other)) - exact)
         twice += a * b + c != got
     assert twice > 10
+
+
+@njit
+def _gather(lane, source, width, rows_of_lanes, rows, a, stride):
+    kernel_rows._gather(lane, source, width, rows_of_lanes, rows, a, stride)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lanes", [1, 8, 32])
+def test_rows_of_each_lane_are_gathered(lanes, dtype):
+    """Rows of any width; what stands behind them in memory is not touched."""
+    generator, rows, stride = np.random.default_rng(0), 5, 6
+    lane = 0 if lanes == 1 else LaneGroup(dtype, lanes)
+    for width in range(1, 42):
+        source = generator.normal(size=(20, width)).astype(dtype)
+        chosen = generator.integers(0, 20, (rows, lanes)).astype(np.int32)
+        a = np.full((width * stride + 7, lanes), np.nan, dtype)
+        _gather(lane, source.ravel(), width, chosen, rows, a, stride)
+        right = np.full((width + 2, stride, lanes), np.nan, dtype)
+        right[:width, :rows] = source[chosen].transpose(2, 0, 1)
+        np.testing.assert_array_equal(a, right.reshape(-1, lanes)[: len(a)])

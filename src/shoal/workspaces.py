@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .choice import LaneWidth
-from .kernels import layout, losses, team
+from .kernels import layout, losses, random, team
 from .kernels import optimizers as rows_of
 from .kernels.layout import CHUNK, OWN_ORDER, SHARED_ORDER, RowByRow, SharedRows, Task, Workspace
 from .kernels.sums import PARTIALS
@@ -49,13 +49,16 @@ def _workspace(
     for name in (*Workspace._fields, *own._fields):
         if name.startswith("shared_"):
             shapes[name] = (rows.get(name, 0),)
-        elif name not in ("order", "own", "team", "brought", "starts"):
+        elif name not in ("order", "words", "own", "team", "brought", "starts", "rows_of_lanes"):
             shapes[name] = (rows.get(name, 0), width.lanes if name in _OF_NETS else lanes)
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
+    arrays["words"] = np.zeros(4 * random.RUN, np.uint32)
     if width.dense:
         arrays["team"], arrays["brought"] = team.new_team(1), np.full(places, -1, np.int64)
         arrays["starts"] = np.zeros(tile, np.int64)
+    else:
+        arrays["rows_of_lanes"] = np.zeros((tile, lanes), np.int32)
     own_arrays = own(**{name: arrays.pop(name) for name in own._fields})
     return Workspace(own=own_arrays, **arrays)
 
@@ -94,7 +97,8 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
             "lane_weights": stride,
         }
     orders = {OWN_ORDER: L, SHARED_ORDER: 1}.get(block.ordering, 0)
-    return _workspace(dtype, block.width, rows, (orders, task.rows))
+    tile = task.tile if block.ordering == OWN_ORDER else 0
+    return _workspace(dtype, block.width, rows, (orders, task.rows), tile=tile)
 
 
 def _dense_workspace(

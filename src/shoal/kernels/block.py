@@ -176,7 +176,7 @@ def _begin_epoch(lane, task, ordering, state, work, epoch):
     if task.scheduled:
         set_rates(lane, state.rates, state.schedule, state.watch, epoch, task.rows)
     if ordering != IN_PLACE:
-        shuffle_group(lane, work.order, state.order_seeds, epoch, state.params)
+        shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
 
 
 @body
@@ -196,7 +196,7 @@ def run_tiles(
     recorded = is_recorded(task, epoch) or epoch + 1 == limit
     scored = task.validation_rows == 0
     if ordering != IN_PLACE and 0 < tile < trained:
-        shuffle_group(lane, work.order, state.order_seeds, epoch, state.params)
+        shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
     for _ in range(start, stop):
         measured = recorded or task.watched
         if tile < trained:

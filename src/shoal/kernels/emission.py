@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .vectors import LaneGroupType, Vec, element_of, llvm_type, suffix
+from .vectors import LaneGroupType, Vec, element_of, llvm_element, llvm_type, suffix
 
 CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
 
@@ -98,9 +98,9 @@ class Place:
         align = element_of(self.type).bitwidth // 8
         self.builder.store(value, self._address(position), align=align)
 
-    def _first(self, position, count):
-        """(pointer, alignment, mask) of the first ``count`` lanes along a shared array."""
-        builder, n = self.builder, self.lane.n
+    def _first(self, position, count, n):
+        """(pointer, alignment, mask) of the first ``count`` of n elements of a shared array."""
+        builder = self.builder
         lanes = ir.Constant(ir.VectorType(I32, n), list(range(n)))
         limit = emit_spread(builder, builder.trunc(count, I32), n)
         mask = builder.icmp_signed("<", lanes, limit)
@@ -111,22 +111,45 @@ class Place:
                 last = builder.sub(builder.add(position, taken), ir.Constant(count.type, 1))
                 self._check(last)
         pointer = builder.gep(self.data, [position])
-        pointer = builder.bitcast(pointer, llvm_type(self.type).as_pointer())
+        pointer = builder.bitcast(pointer, self._vector(n).as_pointer())
         return pointer, ir.Constant(I32, element_of(self.type).bitwidth // 8), mask
 
-    def _masked(self, name, result, arguments):
+    def _vector(self, n):
+        return ir.VectorType(llvm_element(self.type), n)
+
+    def _masked(self, name, n, pointers, result, arguments):
         function = ir.FunctionType(result, [argument.type for argument in arguments])
-        name = f"llvm.masked.{name}.{suffix(self.type)}.p0"
+        name = f"llvm.masked.{name}.v{n}f{element_of(self.type).bitwidth}.{pointers}"
         callee = cgutils.get_or_insert_function(self.builder.module, function, name)
         return self.builder.call(callee, arguments)
 
-    def load_some(self, position, count):
-        """The first ``count`` of consecutive elements of a shared array, one a lane, and +0."""
+    def load_some(self, position, count, n=0):
+        """The first ``count`` of n consecutive elements of a shared array, and +0; n : as many as
+        there are lanes, unless told."""
         if not self.vector:
             return self.load(position)
-        typ = llvm_type(self.type)
-        nothing = ir.Constant(typ, [0.0] * self.lane.n)
-        return self._masked("load", typ, [*self._first(position, count), nothing])
+        n = n or self.lane.n
+        typ = self._vector(n)
+        nothing = ir.Constant(typ, [0.0] * n)
+        return self._masked("load", n, "p0", typ, [*self._first(position, count, n), nothing])
+
+    def load_scattered(self, positions):
+        """Of a shared array the elements at a vector of positions, one a lane."""
+        builder, n, typ = self.builder, self.lane.n, llvm_type(self.type)
+        if CHECKED:
+            size = emit_spread(builder, self.shape[0], n)
+            inside = builder.icmp_unsigned("<", positions, size)
+            all_of = ir.Constant(ir.IntType(n), -1)
+            all_inside = builder.icmp_signed("==", builder.bitcast(inside, all_of.type), all_of)
+            raise_unless(self.context, builder, all_inside, "a kernel left its array")
+        size = ir.Constant(positions.type, [element_of(self.type).bitwidth // 8] * n)
+        base = emit_spread(builder, builder.ptrtoint(self.data, positions.type.element), n)
+        addresses = builder.add(base, builder.mul(positions, size))
+        pointers = builder.inttoptr(addresses, ir.VectorType(self.data.type, n))
+        align = ir.Constant(I32, element_of(self.type).bitwidth // 8)
+        every = ir.Constant(ir.VectorType(ir.IntType(1), n), [True] * n)
+        nothing = ir.Constant(typ, [0.0] * n)
+        return self._masked("gather", n, f"v{n}p0", typ, [pointers, align, every, nothing])
 
     def store_across(self, position, count, value):
         """Set consecutive elements of a shared array to the first ``count`` lanes."""
@@ -135,7 +158,9 @@ class Place:
             with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):
                 self.store(position, value)
             return
-        self._masked("store", ir.VoidType(), [value, *self._first(position, count)])
+        n = self.lane.n
+        arguments = [value, *self._first(position, count, n)]
+        self._masked("store", n, "p0", ir.VoidType(), arguments)
 
     def steps(self, position, stride, extent):
         """The positions p, p + stride, ...: as many as ``extent`` has."""
@@ -167,6 +192,19 @@ def transpose(builder, vectors):
                 vectors[k] = builder.shuffle_vector(x, y, mask)
         scale *= 2
     return vectors
+
+
+def side_by_side(builder, groups):
+    """Vectors that hold those of two groups, or of 2, 4, ... groups, side by side."""
+    while len(groups) > 1:
+        size = 2 * groups[0][0].type.count
+        every = ir.Constant(ir.VectorType(I32, size), list(range(size)))
+        pairs = zip(groups[::2], groups[1::2], strict=True)
+        groups = [
+            [builder.shuffle_vector(x, y, every) for x, y in zip(*pair, strict=True)]
+            for pair in pairs
+        ]
+    return groups[0]
 
 
 def fraction_bits(typ):

@@ -103,6 +103,7 @@ class Workspace(NamedTuple):
     marks: Any  # (MARK_ROWS, L)
     step: Any  # (STEP_ROWS, L)
     order: Any  # (1, n) or (L, n) int32
+    words: Any  # (4 * RUN,) uint32, of `random.shuffle`
     # of one tile; in the dense engine of as many as have places, one behind the other
     lane_inputs: Any  # (I * stride, L); in the dense engine I is padded to whole values
     lane_targets: Any  # (O * stride, L)
@@ -116,6 +117,7 @@ class SharedRows(NamedTuple):
     shared_inputs: Any  # (tile * I,)
     shared_targets: Any  # (tile * O,)
     shared_weights: Any  # (tile,)
+    rows_of_lanes: Any  # (tile, L) int32: of a tile where each lane has rows of its own
 
 
 class RowByRow(NamedTuple):

@@ -31,6 +31,8 @@ LAYER = 256  # a layer's number in the stream's word is that many times higher
 # codes of initial weights: U(-1, 1) times a factor, or standard normal times a factor
 UNIFORM, NORMAL = range(2)
 
+RUN = 16  # counters whose words are drawn side by side
+
 _LOW, _HALF = 0xFFFFFFFF, 32
 _MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)
 _FIVE, _SIX = np.uint64(5), np.uint64(6)
@@ -81,6 +83,34 @@ def philox(tc, c0, c1, c2, c3, seed):
         return cgutils.pack_array(builder, _emit_philox(builder, args[:4], args[4]), _U64)
 
     return typ(*[types.uint64] * 5), codegen
+
+
+def _python_philox_run(words, c0, c1, c2, c3, seed):
+    for k in range(RUN):
+        words[k::RUN] = philox(c0 + k, c1, c2, c3, seed)
+
+
+@word(_python_philox_run)
+def philox_run(tc, words, c0, c1, c2, c3, seed):
+    """Word w of counter c0 + k to ``words[w * RUN + k]``, for RUN counters side by side.
+
+    One counter after the other took three times as long: of a row order, 4 ns a row.
+    """
+
+    def codegen(context, builder, sig, args):
+        vector = ir.VectorType(_U64, RUN)
+        counter = [_spread(builder, number, vector) for number in args[1:5]]
+        counter[0] = builder.add(counter[0], ir.Constant(vector, list(range(RUN))))
+        drawn = _emit_philox(builder, counter, _spread(builder, args[5], vector))
+        made = context.make_array(words)(context, builder, args[0])
+        narrow = ir.VectorType(ir.IntType(32), RUN)
+        for w, word_of_all in enumerate(drawn):
+            place = builder.gep(made.data, [ir.Constant(_U64, w * RUN)])
+            pointer = builder.bitcast(place, narrow.as_pointer())
+            builder.store(builder.trunc(word_of_all, narrow), pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(words, *[types.intp] * 4, types.uint64), codegen
 
 
 @word(
@@ -173,33 +203,38 @@ def drop(
 
 
 @outlined_body
-def shuffle(order, seed, epoch):
+def shuffle(order, seed, epoch, words):
     """Fill ``order`` (n,) int32 with the row order of an epoch: Fisher-Yates from the identity.
 
     The index below i + 1 is the high half of word * (i + 1): its bias is under n / 2**32.
+    words : (4 * RUN,) uint32, scratch.
     """
     n = len(order)
     for i in range(n):
         order[i] = i
-    words = (np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
-    for i in range(n - 1, 0, -1):
-        if i % 4 == 3 or i == n - 1:
-            words = philox(i // 4, 0, epoch, ROW_ORDER, seed)
-        j = np.int64((words[i % 4] * np.uint64(i + 1)) >> np.uint64(_HALF))
-        order[i], order[j] = order[j], order[i]
+    last = n - 1
+    while last > 0:
+        block = max(0, (last >> 2) - (RUN - 1))
+        philox_run(words, block, 0, epoch, ROW_ORDER, seed)
+        first = max(1, 4 * block)
+        for i in range(last, first - 1, -1):
+            drawn = np.uint64(words[(i & 3) * RUN + (i >> 2) - block])
+            j = np.int64((drawn * np.uint64(i + 1)) >> np.uint64(_HALF))
+            order[i], order[j] = order[j], order[i]
+        last = first - 1
 
 
 @body
-def shuffle_group(lane, orders, seeds, epoch, lanes_of):
+def shuffle_group(lane, orders, seeds, epoch, words, lanes_of):
     """Row orders of a group: one for all where ``orders`` is (1, n), one a net where it is (L, n).
 
-    seeds : (L,) uint64. lanes_of : any array (positions, L).
+    seeds : (L,) uint64. words : scratch of `shuffle`. lanes_of : any array (positions, L).
     """
     if len(orders) == 1:
-        shuffle(orders[0], seeds[0], epoch)
+        shuffle(orders[0], seeds[0], epoch, words)
     else:
         for q in lane_range(lane, lanes_of):
-            shuffle(orders[q], seeds[q], epoch)
+            shuffle(orders[q], seeds[q], epoch, words)
 
 
 @body
