@@ -53,13 +53,13 @@ def test_info_says_what_is_here():
 
 
 @pytest.mark.parametrize(
-    "mode, said", [(0o700, "empty"), (0o777, "other users may write"), (0o500, "not writable")]
+    "mode, said", [(0o700, "empty"), (0o777, "other users may write"), (0o500, "cannot be written")]
 )
 def test_info_tells_the_state_of_the_cache(tmp_path, monkeypatch, mode, said):
     from shoal.kernels import jit
 
-    if mode == 0o500 and os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
+    if mode == 0o500 and os.geteuid() == 0:  # who may write anywhere
+        monkeypatch.setattr(os, "access", lambda path, asked: False)
     monkeypatch.setenv("SHOAL_CACHE_DIR", str(tmp_path))
     jit.cache_directory().mkdir(parents=True)
     jit.cache_directory().chmod(mode)
