@@ -9,7 +9,7 @@ from numba import njit
 
 import shoal
 from shoal import reference
-from shoal.kernels import rows as kernel_rows
+from shoal.kernels import gathering
 from shoal.kernels.lanes import fetch, fma, store
 from shoal.kernels.vectors import LaneGroup
 from shoal.settings import ACTIVATIONS
@@ -179,7 +179,7 @@ def test_fma_rounds_once(lanes, dtype):
 
 @njit
 def _gather(lane, source, width, rows_of_lanes, rows, a, stride):
-    kernel_rows._gather(lane, source, width, rows_of_lanes, rows, a, stride)
+    gathering._gather(lane, source, width, rows_of_lanes, rows, a, stride)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

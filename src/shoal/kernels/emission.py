@@ -117,9 +117,9 @@ class Place:
     def _vector(self, n):
         return ir.VectorType(llvm_element(self.type), n)
 
-    def _masked(self, name, n, pointers, result, arguments):
+    def _masked(self, name, n, result, arguments):
         function = ir.FunctionType(result, [argument.type for argument in arguments])
-        name = f"llvm.masked.{name}.v{n}f{element_of(self.type).bitwidth}.{pointers}"
+        name = f"llvm.masked.{name}.v{n}f{element_of(self.type).bitwidth}.p0"
         callee = cgutils.get_or_insert_function(self.builder.module, function, name)
         return self.builder.call(callee, arguments)
 
@@ -131,25 +131,7 @@ class Place:
         n = n or self.lane.n
         typ = self._vector(n)
         nothing = ir.Constant(typ, [0.0] * n)
-        return self._masked("load", n, "p0", typ, [*self._first(position, count, n), nothing])
-
-    def load_scattered(self, positions):
-        """Of a shared array the elements at a vector of positions, one a lane."""
-        builder, n, typ = self.builder, self.lane.n, llvm_type(self.type)
-        if CHECKED:
-            size = emit_spread(builder, self.shape[0], n)
-            inside = builder.icmp_unsigned("<", positions, size)
-            all_of = ir.Constant(ir.IntType(n), -1)
-            all_inside = builder.icmp_signed("==", builder.bitcast(inside, all_of.type), all_of)
-            raise_unless(self.context, builder, all_inside, "a kernel left its array")
-        size = ir.Constant(positions.type, [element_of(self.type).bitwidth // 8] * n)
-        base = emit_spread(builder, builder.ptrtoint(self.data, positions.type.element), n)
-        addresses = builder.add(base, builder.mul(positions, size))
-        pointers = builder.inttoptr(addresses, ir.VectorType(self.data.type, n))
-        align = ir.Constant(I32, element_of(self.type).bitwidth // 8)
-        every = ir.Constant(ir.VectorType(ir.IntType(1), n), [True] * n)
-        nothing = ir.Constant(typ, [0.0] * n)
-        return self._masked("gather", n, f"v{n}p0", typ, [pointers, align, every, nothing])
+        return self._masked("load", n, typ, [*self._first(position, count, n), nothing])
 
     def store_across(self, position, count, value):
         """Set consecutive elements of a shared array to the first ``count`` lanes."""
@@ -160,7 +142,7 @@ class Place:
             return
         n = self.lane.n
         arguments = [value, *self._first(position, count, n)]
-        self._masked("store", n, "p0", ir.VoidType(), arguments)
+        self._masked("store", n, ir.VoidType(), arguments)
 
     def steps(self, position, stride, extent):
         """The positions p, p + stride, ...: as many as ``extent`` has."""

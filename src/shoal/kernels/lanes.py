@@ -25,15 +25,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from .emission import (
-    CHECKED,
     Place,
     emit_fma,
     emit_splat,
-    emit_spread,
     fraction_bits,
-    lane_number,
-    raise_unless,
-    side_by_side,
     transpose,
     value_type,
 )
@@ -399,7 +394,8 @@ def by_dtype(tc, x, single, double):
     return typ(x, single, double), lambda context, builder, sig, args: args[which]
 
 
-def _extent(lane, extent):
+def extent_type(lane, extent):
+    """Signature and code of a word that gives an extent of a lane."""
     typ = types.UniTuple(types.intp, extent)
 
     def codegen(context, builder, sig, args):
@@ -411,121 +407,19 @@ def _extent(lane, extent):
 @word(lambda lane: (0,))
 def unit_extent(tc, lane):
     """Extent of a register tile along units."""
-    return _extent(lane, lane.tile[0] if isinstance(lane, LaneGroupType) else 1)
+    return extent_type(lane, lane.tile[0] if isinstance(lane, LaneGroupType) else 1)
 
 
 @word(lambda lane: (0,))
 def row_extent(tc, lane):
     """Extent of a register tile along rows (or inputs)."""
-    return _extent(lane, lane.tile[1] if isinstance(lane, LaneGroupType) else 1)
+    return extent_type(lane, lane.tile[1] if isinstance(lane, LaneGroupType) else 1)
 
 
 @word(lambda lane: (0,))
 def lane_extent(tc, lane):
     """Extent of as many elements as the group has lanes."""
-    return _extent(lane, lane.n if isinstance(lane, LaneGroupType) else 1)
-
-
-@word(lambda lane: (0,))
-def half_extent(tc, lane):
-    """Extent of half as many elements as the group has lanes."""
-    return _extent(lane, max(1, lane.n // 2) if isinstance(lane, LaneGroupType) else 1)
-
-
-@word(lambda lane: (0,))
-def quarter_extent(tc, lane):
-    """Extent of a quarter as many elements as the group has lanes."""
-    return _extent(lane, max(1, lane.n // 4) if isinstance(lane, LaneGroupType) else 1)
-
-
-def _row_starts(context, builder, width, rows, value, s, lanes):
-    """Where row ``rows[s, q]`` of an array of rows begins, of each lane q, in a vector."""
-    made = context.make_array(rows)(context, builder, value)
-    if CHECKED:
-        inside = builder.icmp_unsigned("<", s, cgutils.unpack_tuple(builder, made.shape)[0])
-        raise_unless(context, builder, inside, "a kernel left its array")
-    first = builder.gep(made.data, [builder.mul(s, ir.Constant(s.type, lanes))])
-    pointer = builder.bitcast(first, ir.VectorType(ir.IntType(32), lanes).as_pointer())
-    numbers = builder.sext(builder.load(pointer, align=4), ir.VectorType(s.type, lanes))
-    return builder.mul(numbers, emit_spread(builder, width, lanes))
-
-
-@word(lambda lane, source, width, rows, s, i: source[rows[s, lane] * width + i])
-def fetch_own(tc, lane, source, width, rows, s, i):
-    """Element i of each lane's own row: that of lane q is row ``rows[s, q]``.
-
-    source : shared (n * width,). rows : (tile, L) int32.
-    """
-    typ = value_type(lane, source)
-
-    def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], source, args[1])
-        if not place.vector:
-            made = context.make_array(rows)(context, builder, args[3])
-            lanes = cgutils.unpack_tuple(builder, made.shape)[1]
-            entry = builder.add(
-                builder.mul(args[4], lanes), lane_number(context, builder, lane, args[0])
-            )
-            row = context.cast(
-                builder, builder.load(builder.gep(made.data, [entry])), types.int32, _p
-            )
-            return place.load(builder.add(builder.mul(row, args[2]), args[5]))
-        starts = _row_starts(context, builder, args[2], rows, args[3], args[4], lane.n)
-        return place.load_scattered(builder.add(starts, emit_spread(builder, args[5], lane.n)))
-
-    return typ(lane, source, _p, rows, _p, _p), codegen
-
-
-@word(lambda lane, source, width, rows, s, i, count, extent: (source[rows[s, lane] * width + i],))
-def fetch_rows(tc, lane, source, width, rows, s, i, count, extent):
-    """From i on, as many elements of each lane's own row as ``extent`` has, a value each.
-
-    Of them only the first ``count`` are read, the others are +0. source, rows : as of `fetch_own`.
-    """
-    typ, n = value_type(lane, source), lane.n if isinstance(lane, LaneGroupType) else 1
-    size = len(extent)
-
-    def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], source, args[1])
-        made = context.make_array(rows)(context, builder, args[3])
-        lanes = cgutils.unpack_tuple(builder, made.shape)[1]
-        first = builder.mul(args[4], lanes)
-        if not place.vector:
-            first = builder.add(first, lane_number(context, builder, lane, args[0]))
-        squares = []
-        for q in range(0, n, size):
-            values = []
-            for k in range(q, q + size):
-                entry = builder.gep(made.data, [builder.add(first, ir.Constant(first.type, k))])
-                row = context.cast(builder, builder.load(entry), types.int32, _p)
-                at = builder.add(builder.mul(row, args[2]), args[5])
-                values.append(place.load_some(at, args[6], size))
-            squares.append(transpose(builder, values))
-        return cgutils.pack_array(builder, side_by_side(builder, squares), llvm_type(typ))
-
-    return types.UniTuple(typ, size)(lane, source, _p, rows, _p, _p, _p, extent), codegen
-
-
-def _python_store_some(lane, a, p, stride, count, strip):
-    for k in range(min(count, len(strip))):
-        store(lane, a, p + k * stride, strip[k])
-
-
-@word(_python_store_some)
-def store_some(tc, lane, a, p, stride, count, strip):
-    """Set element p + k stride to ``strip[k]``, for the first ``count`` of them."""
-
-    def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
-        values = cgutils.unpack_tuple(builder, args[5])
-        positions = place.steps(args[2], args[3], values)
-        for k, (position, value) in enumerate(zip(positions, values, strict=True)):
-            wanted = builder.icmp_signed("<", ir.Constant(args[4].type, k), args[4])
-            with builder.if_then(wanted):
-                place.store(position, value)
-        return context.get_dummy_value()
-
-    return types.void(lane, a, _p, _p, _p, strip), codegen
+    return extent_type(lane, lane.n if isinstance(lane, LaneGroupType) else 1)
 
 
 def _view(context, builder, array, value, typ, shape):

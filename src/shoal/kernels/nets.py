@@ -1,10 +1,11 @@
 """Lanes are nets: a tile of rows of a group of L nets."""
 
+from .gathering import gather_own
 from .jit import inlined_body, outlined_body
 from .layout import CHUNK, OWN_ORDER, SHARED_ORDER, VALUES
 from .losses import output_values
 from .random import drop
-from .rows import copy_shared, gather_own, spread_shared
+from .rows import copy_shared, spread_shared
 from .step import (
     add_weights,
     batch_scale,

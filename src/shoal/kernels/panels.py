@@ -62,14 +62,14 @@ def _sums(lane, panels, rows, X, starts, s, params, inputs, p, b, height, sums, 
 
 
 @body
-def _sums_of_rows(lane, rows, X, work, s, params, layer, first, last, height, sums, q):
+def _sums_of_rows(lane, rows, X, work, s, params, layer, first, last, height, sums):
     """Weighted sums of panels ``first`` to ``last`` for a few rows."""
     one, extent, inputs = (0,), row_extent(lane), layer[INPUTS]
     biases = values_of(lane, layer[BIASES]) if layer[BIASES] >= 0 else -1
     starts = work.own.starts
     u = first
     while u < last:
-        b, p, to = biases + u if biases >= 0 else -1, u * inputs, q + u * height + s
+        b, p, to = biases + u if biases >= 0 else -1, u * inputs, u * height + s
         if u + len(extent) <= last:
             _sums(lane, extent, rows, X, starts, s, params, inputs, p, b, height, sums, to)
             u += len(extent)
@@ -88,10 +88,10 @@ def values_by_panels(lane, task, layer, code, X, params, work, first, last, rows
     weights, height, sums = in_lanes(lane, params), task.stride * L, work.own.value_rows
     u, end, s = first // L, last // L, 0
     while s + len(extent) <= rows:
-        _sums_of_rows(lane, extent, X, work, s, weights, layer, u, end, height, sums, 0)
+        _sums_of_rows(lane, extent, X, work, s, weights, layer, u, end, height, sums)
         s += len(extent)
     while s < rows:
-        _sums_of_rows(lane, one, X, work, s, weights, layer, u, end, height, sums, 0)
+        _sums_of_rows(lane, one, X, work, s, weights, layer, u, end, height, sums)
         s += 1
     v, values = (layer[VALUES] + first) * task.stride, values_of(lane, rows)
     for panel in range(u, end):
