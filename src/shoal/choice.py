@@ -17,9 +17,9 @@ _TILE_BYTES = 512 * 1024
 SMALLEST_TILE, LARGEST_TILE = 64, layout.CHUNK
 # Weights times rows, from which on threads that share a net gain more than they wait: of a step of
 # one chunk, whose units they divide, and of a chunk, where they divide those. On two cores, in
-# units: 64-64-10 with 128 rows 1.03 times faster, 128-64-10 with 64 rows 1.3, 784-128-10 with 64
-# rows 1.45; in chunks: 8-32-1 1.45, 20-64-64-2 1.55.
-WORTH_A_TEAM, CHUNK_WORTH_A_TEAM = 500_000, 60_000
+# units: 30-100-2 with 80 rows 0.95 times as fast, 128-64-10 with 32 rows 1.28, 64-64-10 with 64
+# rows 1.23, 100-50-10 with 64 rows 1.18; in chunks: 8-32-1 1.45, 20-64-64-2 1.55.
+WORTH_A_TEAM, CHUNK_WORTH_A_TEAM = 280_000, 60_000
 _SIDE_BY_SIDE = 1.1  # time of a thread beside others, in that of one alone
 
 
