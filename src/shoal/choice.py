@@ -88,7 +88,7 @@ def seconds_of_step(
 
     Sums over layers of what takes time, times numbers fitted to 16 shapes from 3-4-1 to
     256-256-256-10 on AVX-512: nine in ten estimates were within 20% (adam is not told from sgd).
-    Since then three of the numbers were changed by hand, by up to an eighth, as the engines were.
+    Since then numbers were changed by hand, by up to a third, as the engines were.
     Shapes are compared by it, on other processors too, and pieces of work are cut.
 
     still : bool
