@@ -88,8 +88,8 @@ def _gather(lane, source, width, rows_of_lanes, rows, a, stride):
     """Each lane's own rows of ``source`` (n * width,): element i of row s into a[i * stride + s].
 
     rows_of_lanes : (tile, L) int32. a : (positions, L). In squares that are transposed in
-    registers: element by element, as the processor's gather does it too, 4 inputs and 3 targets of
-    a row took three times as long.
+    registers: with the processor's gather instruction 4 inputs and 3 targets a row took twice as
+    long (a profile's share), element by element longer still.
     """
     narrow, wide = quarter_extent(lane), half_extent(lane)
     for s in range(rows):

@@ -94,7 +94,7 @@ def _python_philox_run(words, c0, c1, c2, c3, seed):
 def philox_run(tc, words, c0, c1, c2, c3, seed):
     """Word w of counter c0 + k to ``words[w * RUN + k]``, for RUN counters side by side.
 
-    One counter after the other took three times as long: of a row order, 4 ns a row.
+    With one counter after the other a row order took 4.1 ns a row, so 2.3.
     """
 
     def codegen(context, builder, sig, args):
