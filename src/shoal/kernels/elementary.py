@@ -22,6 +22,7 @@ from .lanes import (
     fma,
     like,
     maximum,
+    polynomial,
     power_of_two,
     select,
     split_exponent,
@@ -153,27 +154,6 @@ TURN_LOW_DOUBLE = 2.4492935982947064e-16
 
 
 @body
-def _every_other(x, coefficients, first):
-    """Sum of coefficients[first + 2 j] * x**j, from the last down.
-
-    A loop between constants over constants: LLVM unrolls it.
-    """
-    last = len(coefficients) - 1 - (len(coefficients) - 1 - first) % 2
-    total = like(x, coefficients[last])
-    for j in range(last - 2, -1, -2):
-        total = fma(total, x, like(x, coefficients[j]))
-    return total
-
-
-@body
-def _polynomial(x, coefficients):
-    """Sum of coefficients[j] * x**j: even and odd powers side by side, a chain half as long."""
-    square = x * x
-    odd = _every_other(square, coefficients, 1)
-    return fma(odd, x, _every_other(square, coefficients, 0))
-
-
-@body
 def _reduce(x):
     """(k + rounding constant, r): x = k log(2) + r with integer k, |r| <= log(2) / 2."""
     shift = like(x, by_dtype(x, ROUND_SINGLE, ROUND_DOUBLE))
@@ -186,7 +166,7 @@ def _reduce(x):
 @body
 def _expm1_reduced(r):
     """exp(r) - 1 for |r| <= log(2) / 2."""
-    return fma(_polynomial(r, by_dtype(r, EXP_SINGLE, EXP_DOUBLE)), r * r, r)
+    return fma(polynomial(r, by_dtype(r, EXP_SINGLE, EXP_DOUBLE)), r * r, r)
 
 
 @body
@@ -224,7 +204,7 @@ def _shortfall(f):
     z = s * s
     half = like(f, 0.5) * f
     # f**2 / 2 - s (f**2 / 2 + z P(z))
-    inner = fma(half, f, z * _polynomial(z, by_dtype(f, LOG_SINGLE, LOG_DOUBLE)))
+    inner = fma(half, f, z * polynomial(z, by_dtype(f, LOG_SINGLE, LOG_DOUBLE)))
     return fma(-s, inner, half * f)
 
 
@@ -291,8 +271,8 @@ def normal_cdf_density(x):
     rest = fma(a, a, -square)  # what rounding took from the square
     shifted, r = _reduce(-half * square)
     e = _times_power(like(x, 1.0) + _expm1_reduced(fma(rest, -half, r)), shifted)
-    above = _polynomial(a, by_dtype(x, TAIL_SINGLE, TAIL_DOUBLE))
-    ratio = above / _polynomial(a, by_dtype(x, TAIL_BELOW_SINGLE, TAIL_BELOW_DOUBLE))
+    above = polynomial(a, by_dtype(x, TAIL_SINGLE, TAIL_DOUBLE))
+    ratio = above / polynomial(a, by_dtype(x, TAIL_BELOW_SINGLE, TAIL_BELOW_DOUBLE))
     upper = x > zero
     cdf = fma(select(upper, -e, e), ratio, select(upper, like(x, 1.0), zero))
     return cdf, fma(e, like(x, by_dtype(x, DENSITY_SINGLE, DENSITY_DOUBLE)), zero)
@@ -308,8 +288,8 @@ def circle(u):
     z = r * r
     high = like(u, by_dtype(u, TURN_HIGH_SINGLE, TURN_HIGH_DOUBLE))
     low = like(u, by_dtype(u, TURN_LOW_SINGLE, TURN_LOW_DOUBLE))
-    cosine = fma(_polynomial(z, by_dtype(u, COSINE_SINGLE, COSINE_DOUBLE)), z, one)
-    sine = fma(r, high, r * fma(_polynomial(z, by_dtype(u, SINE_SINGLE, SINE_DOUBLE)), z, low))
+    cosine = fma(polynomial(z, by_dtype(u, COSINE_SINGLE, COSINE_DOUBLE)), z, one)
+    sine = fma(r, high, r * fma(polynomial(z, by_dtype(u, SINE_SINGLE, SINE_DOUBLE)), z, low))
     odd = (quarter == one) | (quarter == like(u, 3.0))
     x, y = select(odd, sine, cosine), select(odd, cosine, sine)
     x = select((quarter == one) | (quarter == like(u, 2.0)), -x, x)

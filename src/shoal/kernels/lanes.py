@@ -270,6 +270,35 @@ def fma(tc, x, y, z):
     return x(x, y, z), lambda context, builder, sig, args: emit_fma(builder, x, *args)
 
 
+def _python_polynomial(x, coefficients):
+    square, sums = x * x, []
+    for powers in (coefficients[1::2], coefficients[::2]):
+        total = type(x)(powers[-1])
+        for c in powers[-2::-1]:
+            total = fma(total, square, type(x)(c))
+        sums.append(total)
+    return fma(sums[0], x, sums[1])
+
+
+@word(_python_polynomial)
+def polynomial(tc, x, coefficients):
+    """Sum of coefficients[j] * x**j: even and odd powers side by side, a chain half as long."""
+
+    def codegen(context, builder, sig, args):
+        value, numbers = args[0], cgutils.unpack_tuple(builder, args[1])
+        cast = [context.cast(builder, c, coefficients.dtype, element_of(x)) for c in numbers]
+        terms, sums = [emit_splat(builder, x, c) for c in cast], []
+        square = builder.fmul(value, value)
+        for powers in (terms[1::2], terms[::2]):
+            total = powers[-1]
+            for term in powers[-2::-1]:
+                total = emit_fma(builder, x, total, square, term)
+            sums.append(total)
+        return emit_fma(builder, x, sums[0], value, sums[1])
+
+    return x(x, coefficients), codegen
+
+
 @word(lambda mask, x, y: x if mask else y)
 def select(tc, mask, x, y):
     """x where mask is true, else y."""
