@@ -34,7 +34,11 @@ print(json.dumps({"imported": imported, "peak": peak(), "weights": weights, "col
 """
 
 
-def _seconds(program, environment):
+def _seconds(program, **variables):
+    """Of a program with these environment variables, its modules compiled to byte code as those of
+    an installed package are."""
+    environment = os.environ | variables
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     return time.perf_counter() - start
@@ -42,15 +46,15 @@ def _seconds(program, environment):
 
 def first_sweep(turns):
     """Return the seconds of an empty program and of a first sweep, kernels on disk, by turns."""
-    _seconds(FIRST_SWEEP, None)  # so that they are there
-    pairs = [(_seconds("", None), _seconds(FIRST_SWEEP, None)) for _ in range(turns)]
+    _seconds(FIRST_SWEEP)  # so that they are there
+    pairs = [(_seconds(""), _seconds(FIRST_SWEEP)) for _ in range(turns)]
     return {"Python alone": [a for a, _ in pairs], "Shoal": [b for _, b in pairs]}
 
 
 def first_sweep_ever():
     """Return the seconds of a first sweep that compiles all that it needs."""
     with tempfile.TemporaryDirectory() as folder:
-        return _seconds(FIRST_SWEEP, os.environ | {"SHOAL_CACHE_DIR": folder})
+        return _seconds(FIRST_SWEEP, SHOAL_CACHE_DIR=folder)
 
 
 def memory(nets, epochs):

@@ -1,5 +1,6 @@
 """X and y at the door: checked, and turned into the arrays that nets compute with."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -348,11 +349,17 @@ class Target:
         return position
 
 
+def is_masked_array(values: Any) -> bool:
+    """Whether values are an array of numpy.ma: nobody has one who has not imported it, which takes
+    as long as ten small trainings."""
+    return "numpy.ma" in sys.modules and np.ma.isMaskedArray(values)
+
+
 def as_array(values: Any, name: str) -> NDArray[Any]:
     """Return values as an array, whatever is in it."""
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is a sparse matrix and must be an array: {name}.toarray()")
-    if np.ma.is_masked(values):
+    if is_masked_array(values) and np.ma.is_masked(values):
         raise ValueError(f"{name} is a masked array and must have no masked values")
     try:
         return np.asarray(values)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import reference
-from .data import Target, check_finite, check_inputs
+from .data import Target, check_finite, check_inputs, is_masked_array
 from .engine import Run
 from .grid import Grid
 from .kernels.layout import (
@@ -274,7 +274,7 @@ def _check_arrays(arrays: Any, name: str, dtype: Any = None) -> list[NDArray[Any
     if not arrays:
         raise ValueError(f"{name} = {show(arrays)} must have at least one array, one a layer")
     for k, array in enumerate(arrays):
-        if not isinstance(array, np.ndarray) or np.ma.isMaskedArray(array):
+        if not isinstance(array, np.ndarray) or is_masked_array(array):
             raise TypeError(
                 f"{name}[{k}] = {show(array)} must be a numpy array, to be changed in place"
             )
