@@ -50,10 +50,10 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
     ====================  =====  =========  ========  =======  =====
     float32               3-4-1  2-16-16-1  64-32-10  30-16-2  4-8-3
     ====================  =====  =========  ========  =======  =====
-    32 lanes, 2 x 2        15.7        937      4070      834    232
-    32 lanes, 3 x 2        15.6        910      3954      889    216
-    32 lanes, 4 x 2        15.3        862      4005      899    263
-    32 lanes, 2 x 4        16.6        926      3985      852    231
+    32 lanes, 2 x 2        14.7       1162      4360      750    157
+    32 lanes, 3 x 2        14.7       1090      4340      804    146
+    32 lanes, 4 x 2        14.6       1057      4360      816    176
+    32 lanes, 4 x 4        15.6       1178      4980      936    196
     ====================  =====  =========  ========  =======  =====
 
     Before, with 16 lanes, tiles of 2 x 4 and 4 x 4 took 18 to 22 ns for 3-4-1, and 64 lanes with
@@ -65,17 +65,20 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
 def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
     """Lanes of the dense engine: 64 bytes of rows, with tiles of 4 units x 2 values of rows.
 
-    The least of two runs, float32, in us a step on one core with AVX-512 (4-32-16-4 with 10,000
-    rows, 784-128-10 with 64, the rest with 32):
+    The least of four runs by turns, in us a step on one core with AVX-512 (3-4-1 with 4 rows in
+    float64, 4-32-16-4 with 10,000 rows, 784-128-10 with 64, the rest with 32):
 
-    =====  ========  ==========  =========  =======  =====
-    tile   64-32-10  784-128-10  4-32-16-4  30-16-2  4-8-3
-    =====  ========  ==========  =========  =======  =====
-    4 x 2      4.86         286        619     1.70   0.97
-    8 x 1      4.76         281        720     1.77   1.15
-    8 x 2      4.88         292        699     1.82   1.17
-    4 x 4      4.86         289        638     1.71   1.03
-    =====  ========  ==========  =========  =======  =====
+    =====  =====  =====  =======  ========  ==========  =========
+    tile   3-4-1  4-8-3  30-16-2  64-32-10  784-128-10  4-32-16-4
+    =====  =====  =====  =======  ========  ==========  =========
+    4 x 2   0.23   0.81     1.46      3.96         298        548
+    4 x 1   0.22   0.79     1.47      4.02         294        530
+    8 x 1   0.34   0.85     1.43      3.96         288        641
+    2 x 2   0.28   0.78     1.49      4.20         331        660
+    4 x 4   0.27   0.79     1.45      4.05         294        552
+    =====  =====  =====  =======  ========  ==========  =========
+
+    4 x 1 is as fast where one fma of 64 bytes begins in a cycle; it would leave a second one idle.
     """
     tile = (4, 2) if register_bytes == 64 else (2, 2)
     return LaneWidth(1, tile, 64 // np.dtype(dtype).itemsize if jit_is_on() else 1)
