@@ -297,6 +297,8 @@ class Run:
     @staticmethod
     def _remaining(trained: Trained, epoch: int) -> float:
         """Estimated seconds of a block from an epoch on."""
+        if epoch >= trained.block.last_epoch:
+            return 0.0
         epochs = np.maximum(trained.ends() - epoch, 0).sum()
         return float(epochs) * trained.block.seconds_of_epoch
 
@@ -327,6 +329,8 @@ class Run:
             return []
         if piece.until in self._looks:
             self._look(piece.until)
+        if piece.until >= trained.block.last_epoch:
+            return []
         return [piece for _, piece in self._phase(piece.block, piece.until, _LAUNCH)]
 
     def _end_phase(self, piece: Piece) -> None:

@@ -29,7 +29,7 @@ def aligned_all(shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> dict[str, 
     size, end, starts = np.dtype(dtype).itemsize, 0, []
     for shape in shapes.values():
         starts.append(end)
-        end += -(-math.prod(shape) * size // 64) * 64
+        end += (math.prod(shape) * size + 63) & -64
     memory = np.zeros(end + 64, np.uint8)
     base = -memory.__array_interface__["data"][0] % 64
     return {

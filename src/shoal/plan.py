@@ -75,7 +75,7 @@ class Block:
         """Number of groups."""
         return len(self.nets)
 
-    @property
+    @cached_property
     def last_epoch(self) -> int:
         """The most epochs of any net."""
         return int(self.epochs.max())
@@ -198,6 +198,8 @@ def order_seeds(grid: Grid) -> NDArray[np.uint64]:
     """Each net's seed of its row order: shuffle_seed, or seed where that is None."""
     seeds = grid.column("seed").astype(np.uint64)
     given = grid.candidates["shuffle_seed"]
+    if len(given) == 1 and given[0] is None:
+        return seeds
     values = np.array([0 if value is None else value for value in given], np.uint64)
     missing = np.array([value is None for value in given])
     index = grid.index.get("shuffle_seed", np.zeros(1, np.int32))
@@ -328,7 +330,7 @@ def make_plan(
     """
     every = grid.candidates["record_every"][0]
     cases = {**STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
-    first, group = grid.coarser(cases).groups(cases)
+    first, group = (grid if len(grid) == 1 else grid.coarser(cases)).groups(cases)
     structures = [Structure.of(grid.settings(int(i)), target, rows[0], inputs) for i in first]
     distinct = {structure: k for k, structure in enumerate(dict.fromkeys(structures))}
     structure_of = np.array([distinct[structure] for structure in structures], np.int64)[group]

@@ -19,6 +19,13 @@ _OF_NETS = (
     "deviations", "gradient", "total", "sums", "partials", "kept", "marks", "step", "tail_sums",
 )  # fmt: skip
 
+_SHARED = ("shared_inputs", "shared_targets", "shared_weights")
+# Arrays whose shapes are not a number of rows
+_OTHERS = ("order", "words", "own", "team", "brought", "starts", "rows_of_lanes")
+_OF_ROWS = {
+    own: [name for name in (*Workspace._fields, *own._fields) if name not in _OTHERS]
+    for own in (RowByRow, SharedRows)
+}
 _OF_THE_NET = ("total", "sums", "step", "order", "kept", "marks")
 _BROUGHT = ("lane_inputs", "lane_targets", "lane_weights")
 # Chunks that a thread of a team takes until the gradients of all are added, so that threads seldom
@@ -45,12 +52,12 @@ def _workspace(
 ) -> Workspace:
     """Arrays of so many rows each, +0; of those that are not named, none. places : of tiles."""
     own, lanes = RowByRow if width.dense else SharedRows, width.rows or width.lanes
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name in (*Workspace._fields, *own._fields):
-        if name.startswith("shared_"):
-            shapes[name] = (rows.get(name, 0),)
-        elif name not in ("order", "words", "own", "team", "brought", "starts", "rows_of_lanes"):
-            shapes[name] = (rows.get(name, 0), width.lanes if name in _OF_NETS else lanes)
+    shapes: dict[str, tuple[int, ...]] = {
+        name: (rows.get(name, 0),)
+        if name in _SHARED
+        else (rows.get(name, 0), width.lanes if name in _OF_NETS else lanes)
+        for name in _OF_ROWS[own]
+    }
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
     arrays["words"] = np.zeros(4 * random.RUN, np.uint32)
