@@ -45,7 +45,8 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
     registers; with tiles of 2 units x 2 rows, which fill the pipeline of the fma.
 
     Larger tiles load less, but leave more over: measured on one core with AVX-512, float32, the
-    least of four runs by turns, in ns a net and step (3-4-1 with 4 rows, the rest with 32):
+    least of four runs by turns, in ns a net and step (3-4-1 with 4 rows, the rest with 32; sigmoid,
+    tanh in 2-16-16-1, else relu):
 
     ====================  =====  =========  ========  =======  =====
     float32               3-4-1  2-16-16-1  64-32-10  30-16-2  4-8-3

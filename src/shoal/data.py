@@ -351,7 +351,7 @@ class Target:
 
 def is_masked_array(values: Any) -> bool:
     """Whether values are an array of numpy.ma: nobody has one who has not imported it, which takes
-    as long as ten small trainings."""
+    17 ms."""
     return "numpy.ma" in sys.modules and np.ma.isMaskedArray(values)
 
 
