@@ -67,7 +67,8 @@ def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
     """Lanes of the dense engine: 64 bytes of rows, with tiles of 4 units x 2 values of rows.
 
     The least of four runs by turns, in us a step on one core with AVX-512 (3-4-1 with 4 rows in
-    float64, 4-32-16-4 with 10,000 rows, 784-128-10 with 64, the rest with 32):
+    float64, 4-32-16-4 with 10,000 rows, 784-128-10 with 64, the rest with 32; adam but for 3-4-1,
+    64-32-10 and 784-128-10):
 
     =====  =====  =====  =======  ========  ==========  =========
     tile   3-4-1  4-8-3  30-16-2  64-32-10  784-128-10  4-32-16-4

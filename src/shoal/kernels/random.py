@@ -94,7 +94,7 @@ def _python_philox_run(words, c0, c1, c2, c3, seed):
 def philox_run(tc, words, c0, c1, c2, c3, seed):
     """Word w of counter c0 + k to ``words[w * RUN + k]``, for RUN counters side by side.
 
-    With one counter after the other a row order took 4.1 ns a row, so 2.3.
+    A row order takes 2.3 ns a row, with one counter after the other it took 4.1.
     """
 
     def codegen(context, builder, sig, args):
