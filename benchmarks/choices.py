@@ -26,7 +26,7 @@ SECONDS = 0.05  # that a run should take at least, by the plan's own estimate
 def training(widths, batch, rows, nets, dtype):
     """Return a function that trains so many nets once, and says which engine the plan chose."""
     import shoal
-    from shoal import choice
+    from shoal.planning import cost_model
 
     generator = np.random.default_rng(0)
     X = generator.normal(size=(rows, widths[0])).astype(dtype)
@@ -35,18 +35,18 @@ def training(widths, batch, rows, nets, dtype):
         "hidden": widths[1:-1], "output": "sigmoid", "optimizer": "sgd", "learning_rate": 1e-3,
         "batch_size": batch, "shuffle_seed": 0, "progress": False,
     }  # fmt: skip
-    rule, chosen = choice.is_dense, {}
+    rule, chosen = cost_model.prefers_rows_in_lanes, {}
 
-    def sweep(epochs, dense=None):
+    def sweep(epochs, rows_in_lanes=None):
         def decide(*estimates):
-            chosen["dense"], chosen["seconds"] = rule(*estimates), min(estimates)
-            return chosen["dense"] if dense is None else dense
+            chosen["rows_in_lanes"], chosen["seconds"] = rule(*estimates), min(estimates)
+            return chosen["rows_in_lanes"] if rows_in_lanes is None else rows_in_lanes
 
-        choice.is_dense = decide
+        cost_model.prefers_rows_in_lanes = decide
         try:
             shoal.sweep(X, y, {"seed": range(nets)}, epochs=epochs, record_every=epochs, **settings)
         finally:
-            choice.is_dense = rule
+            cost_model.prefers_rows_in_lanes = rule
 
     return sweep, chosen
 
@@ -54,18 +54,18 @@ def training(widths, batch, rows, nets, dtype):
 def compared(shape, nets, dtype, turns):
     """Return (whether rows are in lanes by choice, its seconds, the other engine's)."""
     sweep, chosen = training(*shape, nets, dtype)
-    for dense in (None, False, True):  # compiles
-        sweep(1, dense)
+    for rows_in_lanes in (None, False, True):  # compiles
+        sweep(1, rows_in_lanes)
     _, batch, rows = shape
     steps = rows // (batch or rows)
     epochs = max(2, int(SECONDS / (chosen["seconds"] * steps)))
     seconds = {False: [], True: []}
     for _ in range(turns):
-        for dense, mine in seconds.items():
+        for rows_in_lanes, mine in seconds.items():
             start = time.perf_counter()
-            sweep(epochs, dense)
+            sweep(epochs, rows_in_lanes)
             mine.append(time.perf_counter() - start)
-    choice = chosen["dense"]
+    choice = chosen["rows_in_lanes"]
     return choice, statistics.median(seconds[choice]), statistics.median(seconds[not choice])
 
 
@@ -78,10 +78,10 @@ def main(turns, dtype):
     worst = 0.0
     for shape in SHAPES:
         for nets in NETS:
-            dense, ours, other = compared(shape, nets, dtype, turns)
+            rows_in_lanes, ours, other = compared(shape, nets, dtype, turns)
             worst = max(worst, ours / other)
             table.add_row(
-                f"{nets}", "-".join(map(str, shape[0])), "rows" if dense else "nets",
+                f"{nets}", "-".join(map(str, shape[0])), "rows" if rows_in_lanes else "nets",
                 f"{ours * 1e3:.3g} ms", f"{other * 1e3:.3g} ms", f"{ours / other:.2f}",
             )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 100).print(table)

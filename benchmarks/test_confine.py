@@ -13,7 +13,7 @@ from benchmarks.confine import keep_to
 from benchmarks.machine import cores
 keep_to(1)
 keep_to(1)  # as asv does, before each sample
-from shoal.kernels.jit import default_threads
+from shoal.kernels.code.environment import default_threads
 print(cores(), default_threads())
 """
 

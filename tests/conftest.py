@@ -3,9 +3,22 @@
 import signal
 
 import hypothesis
+import pytest
 
 hypothesis.settings.register_profile("shoal", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("shoal")
 
 # A shell's background job ignores SIGINT, and so would the programs that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--whole", action="store_true", help="big matrices whole, of which a sample is tested else"
+    )
+
+
+@pytest.fixture
+def whole(request):
+    """Whether all of a big matrix is tested."""
+    return request.config.getoption("--whole")

@@ -25,7 +25,7 @@ from random import Random
 import numpy as np
 
 import shoal
-from shoal.settings import ACTIVATIONS, INITS, OPTIMIZERS
+from shoal.inputs.settings import ACTIVATIONS, INITS, OPTIMIZERS, SETTINGS
 
 FILE = Path(__file__).with_suffix(".json")
 DTYPES = ("float32", "float64")
@@ -255,7 +255,7 @@ def family(draws, name, rows, panels=False):
 
 def _others(settings):
     """Those settings that are not their defaults."""
-    defaults = {name: setting.default for name, setting in shoal.settings.SETTINGS.items()}
+    defaults = {name: setting.default for name, setting in SETTINGS.items()}
     return {name: value for name, value in settings.items() if value != defaults[name]}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import oracle_parts as parts
 
 from shoal import reference
-from shoal.settings import dropout_rates
+from shoal.inputs.settings import dropout_rates
 
 DROPOUT = 2  # the stream of random numbers; a layer's is 256 * layer further
 

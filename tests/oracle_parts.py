@@ -8,7 +8,7 @@ o, parameters p.
 import numpy as np
 from numba import njit
 
-from shoal.kernels.elementary import (
+from shoal.kernels.lanes.elementary import (
     circle,
     exp,
     expm1,
@@ -19,7 +19,7 @@ from shoal.kernels.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes import fma, like
+from shoal.kernels.lanes.primitives import fma, like
 
 NAMES = (
     "identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus",

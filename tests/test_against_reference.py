@@ -11,8 +11,8 @@ from problems import OF_LOSS, PAIRS, random_targets
 
 import shoal
 from shoal import reference
-from shoal.rows import row_weights, split_rows, take
-from shoal.settings import ACTIVATIONS, INITS, SETTINGS
+from shoal.inputs.sample_weights import row_weights, split_rows, take
+from shoal.inputs.settings import ACTIVATIONS, INITS, SETTINGS
 
 TOLERANCE = 1e-9  # of an array's largest element
 
@@ -494,7 +494,7 @@ COUNT = 11  # more than a group
 
 
 def lanes(optimizer, schedules, generator):
-    """Nets of one structure, no scalar of which is that of another."""
+    """Nets of one architecture, no scalar of which is that of another."""
 
     def spread(low, high):
         return generator.permutation(np.linspace(low, high, COUNT)).tolist()

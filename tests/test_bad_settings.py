@@ -1,10 +1,12 @@
 """Every wrong setting and every conflict, as a user meets it: one sentence, nothing compiled."""
 
+import launches
 import numpy as np
 import pytest
 
 import shoal
-from shoal.kernels import cpu
+from shoal.inputs.sample_weights import split_rows
+from shoal.inputs.targets import Target
 
 generator = np.random.default_rng(0)
 X = generator.normal(size=(10, 3))
@@ -20,11 +22,7 @@ class Launched(BaseException):
 def no_launch(monkeypatch):
     """Any launch, and so any compilation, is seen."""
 
-    def launch(*arguments):
-        raise Launched
-
-    for name in ("train", "train_dense", "initialise", "predict"):
-        monkeypatch.setattr(cpu, name, launch)
+    launches.forbid(monkeypatch, Launched)
 
 
 def train(X, y, **given):
@@ -349,7 +347,7 @@ def test_bad_sample_weights(caller, given, error, message):
 @not_train
 def test_a_fraction_must_leave_weights_on_both_sides(caller):
     for y in (NUMBERS, LABELS):
-        training, rest = shoal.rows.split_rows(shoal.data.Target.of(y, 10), y, 0.2, 10)
+        training, rest = split_rows(Target.of(y, 10), y, 0.2, 10)
         for side in (training, rest):
             weights = np.ones(10)
             weights[side] = 0

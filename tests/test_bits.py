@@ -8,7 +8,7 @@ import pytest
 
 import shoal
 from shoal import reference
-from shoal.settings import ACTIVATIONS
+from shoal.inputs.settings import ACTIVATIONS
 
 pytestmark = pytest.mark.kernels
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import shoal
-from shoal import choice
-from shoal.structure import Structure
+from shoal.planning import cost_model
+from shoal.planning.architecture import Architecture
 
 DTYPES = ("float32", "float64")
 
 
-def structure(*widths, batch=32, **more):
-    return Structure(
+def architecture(*widths, batch=32, **more):
+    return Architecture(
         widths=widths, activations=("relu",) * (len(widths) - 2), output="sigmoid",
         loss="squared_error", bias=True, init="auto", every=1, batch=batch, shuffle=True,
         mean=True, optimizer=0, **more,
@@ -19,13 +19,15 @@ def structure(*widths, batch=32, **more):
 
 
 def chosen(nets, *widths, rows=1024, dtype="float32", threads=2, alone=True, **more):
-    lanes = choice.lane_width(dtype, 64).lanes
-    return choice.choose(structure(*widths, **more), nets, rows, dtype, threads, lanes, alone)
+    lanes = cost_model.lane_width(dtype, 64).lanes
+    return cost_model.choose(
+        architecture(*widths, **more), nets, rows, dtype, threads, lanes, alone
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "nets, widths, dense",
+    "nets, widths, rows_in_lanes",
     [
         (1, (64, 32, 10), True),
         (1, (784, 128, 10), True),
@@ -36,46 +38,46 @@ def chosen(nets, *widths, rows=1024, dtype="float32", threads=2, alone=True, **m
         (256, (64, 32, 10), False),
     ],
 )
-def test_plain_cases(nets, widths, dense, dtype):
+def test_plain_cases(nets, widths, rows_in_lanes, dtype):
     told = chosen(nets, *widths, dtype=dtype)
-    assert told.dense == dense
+    assert told.rows_in_lanes == rows_in_lanes
     assert 0 < told.seconds < told.other
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("nets, dense", [(1, True), (2, True), (4096, False)])
-def test_the_tutorial_s_net(nets, dense, dtype):
+@pytest.mark.parametrize("nets, rows_in_lanes", [(1, True), (2, True), (4096, False)])
+def test_the_tutorial_s_net(nets, rows_in_lanes, dtype):
     """Its steps are on the same four rows, which the dense engine brings only once."""
-    assert chosen(nets, 3, 4, 1, batch=4, rows=4, dtype=dtype).dense == dense
+    assert chosen(nets, 3, 4, 1, batch=4, rows=4, dtype=dtype).rows_in_lanes == rows_in_lanes
 
 
 def test_threads_count_where_nets_are_alone():
     """Twenty nets fill one group, which one thread trains while others would wait."""
-    assert chosen(20, 64, 32, 10, threads=16).dense
-    assert not chosen(32, 8, 8, 2, threads=1).dense
+    assert chosen(20, 64, 32, 10, threads=16).rows_in_lanes
+    assert not chosen(32, 8, 8, 2, threads=1).rows_in_lanes
 
 
-@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("rows_in_lanes", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_more_work_is_estimated_to_take_longer(dtype, dense):
-    small, rows, lanes = structure(8, 8, 2), 32, 16
-    seconds = choice.seconds_of_step(small, dense, rows, dtype, lanes)
+def test_more_work_is_estimated_to_take_longer(dtype, rows_in_lanes):
+    small, rows, lanes = architecture(8, 8, 2), 32, 16
+    seconds = cost_model.seconds_of_step(small, rows_in_lanes, rows, dtype, lanes)
     assert seconds > 0
-    assert choice.seconds_of_step(small, dense, 2 * rows, dtype, lanes) > seconds
-    for wider in (structure(16, 8, 2), structure(8, 16, 2), structure(8, 8, 8, 2)):
-        assert choice.seconds_of_step(wider, dense, rows, dtype, lanes) > seconds
-    normalised = structure(8, 8, 2, batch_norm=True)
-    assert choice.seconds_of_step(normalised, True, rows, dtype, lanes) > choice.seconds_of_step(
-        small, True, rows, dtype, lanes
-    )
+    assert cost_model.seconds_of_step(small, rows_in_lanes, 2 * rows, dtype, lanes) > seconds
+    for wider in (architecture(16, 8, 2), architecture(8, 16, 2), architecture(8, 8, 8, 2)):
+        assert cost_model.seconds_of_step(wider, rows_in_lanes, rows, dtype, lanes) > seconds
+    normalised = architecture(8, 8, 2, batch_norm=True)
+    assert cost_model.seconds_of_step(
+        normalised, True, rows, dtype, lanes
+    ) > cost_model.seconds_of_step(small, True, rows, dtype, lanes)
 
 
 def test_a_team_is_for_large_steps_or_many_chunks():
-    assert choice.worth_a_team(structure(784, 128, 10), True, 64)
-    assert choice.worth_a_team(structure(8, 32, 1), True, 1000)
-    assert not choice.worth_a_team(structure(64, 32, 10), True, 32)
-    assert not choice.worth_a_team(structure(784, 128, 10, batch_norm=True), True, 64)
-    assert not choice.worth_a_team(structure(784, 128, 10), False, 64)
+    assert cost_model.worth_a_team(architecture(784, 128, 10), True, 64)
+    assert cost_model.worth_a_team(architecture(8, 32, 1), True, 1000)
+    assert not cost_model.worth_a_team(architecture(64, 32, 10), True, 32)
+    assert not cost_model.worth_a_team(architecture(784, 128, 10, batch_norm=True), True, 64)
+    assert not cost_model.worth_a_team(architecture(784, 128, 10), False, 64)
 
 
 X, Y = np.linspace(-1, 1, 400).reshape(200, 2), np.arange(200) % 2

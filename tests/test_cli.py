@@ -46,8 +46,8 @@ def test_info_says_what_is_here():
     result = run("info", COLUMNS="200")
     assert result.exit_code == 0
     for word in (
-        shoal.__version__, np.__version__, importlib.metadata.version("numba"), "threads", "GIL",
-        "bits", "float32", "cache", "GPU", "CPU",
+        shoal.__version__, np.__version__, importlib.metadata.version("numba"), "threads",
+        "threading layer", "bits", "float32", "cache", "GPU", "CPU",
     ):  # fmt: skip
         assert word in result.output
 
@@ -56,13 +56,13 @@ def test_info_says_what_is_here():
     "mode, said", [(0o700, "empty"), (0o777, "other users may write"), (0o500, "cannot be written")]
 )
 def test_info_tells_the_state_of_the_cache(tmp_path, monkeypatch, mode, said):
-    from shoal.kernels import jit
+    from shoal.kernels.code import cache
 
     if mode == 0o500 and os.geteuid() == 0:  # who may write anywhere
         monkeypatch.setattr(os, "access", lambda path, asked: False)
     monkeypatch.setenv("SHOAL_CACHE_DIR", str(tmp_path))
-    jit.cache_directory().mkdir(parents=True)
-    jit.cache_directory().chmod(mode)
+    cache.directory().mkdir(parents=True)
+    cache.directory().chmod(mode)
     assert said in run("info", COLUMNS="200").output
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.grid import _INTERACT
-from shoal.settings import (
+from shoal.inputs.grid import _INTERACT
+from shoal.inputs.settings import (
     OPTIMIZERS,
     SCHEDULES,
     SETTINGS,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shoal.data import Target, check_inputs
+from shoal.inputs.targets import Target, check_inputs
 
 real_dtypes = (
     hnp.boolean_dtypes()

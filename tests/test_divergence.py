@@ -3,10 +3,12 @@
 import numpy as np
 import oracle
 import pytest
+from launches import set_seconds
 
 import shoal
-from shoal import choice, engine, reference
-from shoal.settings import ACTIVATIONS
+from shoal import reference
+from shoal.inputs.settings import ACTIVATIONS
+from shoal.planning import cost_model
 
 pytestmark = pytest.mark.kernels
 
@@ -100,10 +102,8 @@ def test_neighbours_are_unharmed(order, hidden, dtype):
 @pytest.mark.parametrize("seconds", [0, 1e-5, 1e-4, 1e3])
 @hiddens
 def test_slices_change_nothing(hidden, dtype, tile, seconds, monkeypatch):
-    monkeypatch.setattr(choice, "LARGEST_TILE", tile)
-    monkeypatch.setattr(engine, "_LAUNCH", seconds)
-    monkeypatch.setattr(engine, "_FIRST_LAUNCH", seconds)
-    monkeypatch.setattr(engine, "_AT_ONCE", seconds)
+    monkeypatch.setattr(cost_model, "LARGEST_TILE", tile)
+    set_seconds(monkeypatch, seconds)
     X, y = oracle.problem(20, 3, 2, dtype)
     for nets in ([GOOD[0], *BAD], BAD[:1], [*GOOD, *BAD]):  # one group, and several
         sweep = trained(dtype, numbered(nets), hidden=hidden, batch_size=9)
@@ -117,7 +117,7 @@ def test_slices_change_nothing(hidden, dtype, tile, seconds, monkeypatch):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_optimizer_state_of_the_others_survives_a_replay(optimizer, dtype, monkeypatch):
     """Where a net diverges in a long launch, the others run those epochs again too."""
-    monkeypatch.setattr(engine, "_AT_ONCE", 1e3)
+    set_seconds(monkeypatch, 1e3)
     X, y = oracle.problem(20, 3, 2, dtype)
     grid = [{"learning_rate": rate, "optimizer": optimizer} for rate in (0.01, 3e38, 1e30, 0.003)]
     sweep = shoal.sweep(X, y, grid, epochs=30, batch_size=6, record_every=4, activation="tanh",

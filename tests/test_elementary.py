@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from shoal.kernels.elementary import (
+from shoal.kernels.lanes.elementary import (
     circle,
     exp,
     expm1,
@@ -22,8 +22,8 @@ from shoal.kernels.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes import fetch, store
-from shoal.kernels.vectors import LaneGroup
+from shoal.kernels.lanes.primitives import fetch, store
+from shoal.kernels.lanes.vectors import LaneGroup
 
 pytestmark = pytest.mark.kernels
 
@@ -250,7 +250,7 @@ def test_plain_python_agrees(dtype):
     printed = _in_plain_python(
         f"""
         import numpy as np
-        from shoal.kernels.elementary import *
+        from shoal.kernels.lanes.elementary import *
         np.seterr(all="ignore")
         for value in [*{x.tolist()}, float("nan")]:
             x = np.{dtype.__name__}(value)
@@ -272,7 +272,7 @@ def test_no_product_is_added():
     printed = _in_plain_python(
         """
         import numpy as np
-        from shoal.kernels import elementary, lanes
+        from shoal.kernels.lanes import elementary, primitives as lanes
 
         class Number(float):
             is_product = False

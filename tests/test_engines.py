@@ -9,9 +9,10 @@ import pytest
 from test_every_setting import check, random_net, right
 
 import shoal
-from shoal import choice, engine, plan, workspaces
-from shoal.kernels import team
-from shoal.teams import leading
+from shoal.kernels.rows_in_lanes import team
+from shoal.planning import cost_model, plan
+from shoal.running import workspaces
+from shoal.running.teams import Team
 
 pytestmark = pytest.mark.kernels
 
@@ -19,9 +20,9 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 SIZES = [(38, 1, 2), (130, 6, 3), (600, 18, 5)]
 
 
-def choose(monkeypatch, dense):
+def choose(monkeypatch, rows_in_lanes):
     """Let the plan choose one engine whatever the nets."""
-    monkeypatch.setattr(choice, "is_dense", lambda *given: dense)
+    monkeypatch.setattr(cost_model, "prefers_rows_in_lanes", lambda *given: rows_in_lanes)
 
 
 def wide_net(generator, rows):
@@ -43,11 +44,11 @@ def rows_of(rows, inputs, outputs, how, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("dense", [False, True], ids=["lanes are nets", "lanes are rows"])
+@pytest.mark.parametrize("rows_in_lanes", [False, True], ids=["lanes are nets", "lanes are rows"])
 @pytest.mark.parametrize("how", ["plain", "weighted and validated"])
 @pytest.mark.parametrize("rows, inputs, outputs", SIZES)
-def test_engines(rows, inputs, outputs, how, dense, dtype, monkeypatch):
-    choose(monkeypatch, dense)
+def test_engines(rows, inputs, outputs, how, rows_in_lanes, dtype, monkeypatch):
+    choose(monkeypatch, rows_in_lanes)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator = np.random.default_rng(rows)
     check(X, y, (wide_net(generator, training) for _ in range(25)), **given)
@@ -58,7 +59,9 @@ def test_engines(rows, inputs, outputs, how, dense, dtype, monkeypatch):
 @pytest.mark.parametrize("rows, inputs, outputs", SIZES)
 def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch):
     choose(monkeypatch, True)
-    monkeypatch.setattr(choice, "worth_a_team", lambda structure, *given: not structure.batch_norm)
+    monkeypatch.setattr(
+        cost_model, "worth_a_team", lambda architecture, *given: not architecture.batch_norm
+    )
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
     for k in range(15):
@@ -80,7 +83,7 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch
 @pytest.mark.parametrize("batch_size", [64, 700])
 def test_a_leader_that_waits_too_long_goes_on_alone(batch_size, milliseconds, monkeypatch):
     """Other processes have the cores: told to the leader at some moment of its training."""
-    monkeypatch.setattr(choice, "worth_a_team", lambda *given: True)
+    monkeypatch.setattr(cost_model, "worth_a_team", lambda *given: True)
     choose(monkeypatch, True)
     X, y = oracle.problem(1500, 30, 3, "float32")
     settings = {"hidden": (64, 32), "batch_size": batch_size, "epochs": 60, "progress": False}
@@ -88,17 +91,17 @@ def test_a_leader_that_waits_too_long_goes_on_alone(batch_size, milliseconds, mo
     alone = shoal.fit(X, y, threads=1, **settings)
     teams = []
 
-    @contextmanager
-    def leading_for_a_while(follow, trained, works, group):
-        with leading(follow, trained, works, group) as rest:
-            if len(works) > 1:
-                shared = works[0].own.team
-                teams.append(shared)
-                timer = Timer(milliseconds / 1e3, shared.__setitem__, (team.WAITED, 10**12))
-                timer.start()
-            yield rest
+    following = Team.following
 
-    monkeypatch.setattr(engine, "leading", leading_for_a_while)
+    @contextmanager
+    def following_for_a_while(self, group):
+        with following(self, group):
+            teams.append(self.team)
+            timer = Timer(milliseconds / 1e3, self.team.__setitem__, (team.WAITED, 10**12))
+            timer.start()
+            yield
+
+    monkeypatch.setattr(Team, "following", following_for_a_while)
     shared = shoal.fit(X, y, threads=3, **settings)
     assert teams
     oracle.assert_same_bits(shared, alone)

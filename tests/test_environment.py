@@ -7,7 +7,7 @@ import pytest
 from numba import njit
 
 import shoal
-from shoal.kernels.environment import IEEE, exchange_control
+from shoal.kernels.lanes.floating_point import IEEE, exchange_control
 
 pytestmark = [
     pytest.mark.kernels,

@@ -5,9 +5,9 @@ import oracle
 import pytest
 
 import shoal
-from shoal.rows import row_weights, split_rows
-from shoal.scores import variation
-from shoal.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from shoal.inputs.sample_weights import row_weights, split_rows
+from shoal.inputs.settings import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from shoal.running.scores import variation
 
 pytestmark = pytest.mark.kernels
 

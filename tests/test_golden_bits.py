@@ -4,7 +4,7 @@ import golden_bits
 import pytest
 from test_engines import choose
 
-from shoal.settings import (
+from shoal.inputs.settings import (
     ACTIVATIONS,
     INITS,
     LOSSES,

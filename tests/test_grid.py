@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.grid import MOST_NETS, expand
-from shoal.settings import SETTINGS, check_together, resolve
+from shoal.inputs.grid import MOST_NETS, expand
+from shoal.inputs.settings import SETTINGS, check_together, resolve
 
 CANDIDATES = {
     "hidden": st.sampled_from([4, (4,), [8, 8], (), np.array([3, 2])]),
@@ -291,7 +291,9 @@ def test_a_sweep_has_a_conflict_just_where_a_net_has_one(nets):
 
 def test_a_random_search_is_checked_once_a_case(monkeypatch):
     calls = []
-    monkeypatch.setattr("shoal.grid.check_together", lambda s: calls.append(s) or check_together(s))
+    monkeypatch.setattr(
+        "shoal.inputs.grid.check_together", lambda s: calls.append(s) or check_together(s)
+    )
     random = np.random.default_rng(0)
     names = ("learning_rate", "min_learning_rate", "weight_decay", "l2", "dropout", "momentum")
     nets = [dict(zip(names, row, strict=True)) for row in random.random((500, 6)).tolist()]
@@ -300,14 +302,16 @@ def test_a_random_search_is_checked_once_a_case(monkeypatch):
 
 
 def test_endless_iterable_ends(monkeypatch):
-    monkeypatch.setattr("shoal.grid.MOST_NETS", 100)
+    monkeypatch.setattr("shoal.inputs.grid.MOST_NETS", 100)
     with pytest.raises(ValueError, match="must make at most 100 nets"):
         expand(({"seed": seed} for seed in itertools.count()), {})
 
 
 def test_checks_run_once_a_candidate_and_conflicts_once_a_combination(monkeypatch):
     calls = []
-    monkeypatch.setattr("shoal.grid.check_together", lambda s: calls.append(s) or check_together(s))
+    monkeypatch.setattr(
+        "shoal.inputs.grid.check_together", lambda s: calls.append(s) or check_together(s)
+    )
     expand({"hidden": [4, (4,), 8], "seed": range(100)}, {})
     assert [settings["hidden"] for settings in calls] == [(4,)]
     calls.clear()

@@ -7,16 +7,18 @@ import subprocess
 import sys
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from launches import set_seconds, stop_after
 
 import shoal
-from shoal import choice
-from shoal.engine import Run
-from shoal.kernels import jit
-from shoal.progress import Bar, monitor
+from shoal.kernels.code import compilation, forked
+from shoal.kernels.launching import parallel
+from shoal.planning import cost_model
+from shoal.running.progress import Bar, monitor
+from shoal.running.run import Run
+from shoal.running.scheduler import Scheduler
 
 pytestmark = [
     pytest.mark.kernels,
@@ -116,7 +118,8 @@ def test_ctrl_c_returns_the_partial_sweep(rows, nets):
 
 
 def test_a_second_ctrl_c_raises():
-    told, _ = interrupt("sweep", 2_000, 2, times=2)
+    """Those that come within one launch, of 0.15 s, count as one."""
+    told, _ = interrupt("sweep", 2_000, 2, times=100)
     assert told is None or told["raised"]
 
 
@@ -134,8 +137,8 @@ X, y = np.random.default_rng(0).random((30, 3)), np.random.default_rng(1).random
 @pytest.mark.parametrize("moment", ["train", "evaluate"])
 def test_ctrl_c_at_any_moment_returns_a_sweep(monkeypatch, moment):
     """Also while kernels are compiled, and when all nets are trained and are being scored."""
-    name = {"train": "_launch", "evaluate": "evaluate"}[moment]
-    original, calls = getattr(Run, name), []
+    owner, name = {"train": (Scheduler, "_launch"), "evaluate": (Run, "evaluate")}[moment]
+    original, calls = getattr(owner, name), []
 
     def strike(self, *arguments):
         if not calls:
@@ -143,7 +146,7 @@ def test_ctrl_c_at_any_moment_returns_a_sweep(monkeypatch, moment):
             raise KeyboardInterrupt
         return original(self, *arguments)
 
-    monkeypatch.setattr(Run, name, strike)
+    monkeypatch.setattr(owner, name, strike)
     with pytest.warns(UserWarning, match="the sweep was interrupted"):
         sweep = shoal.sweep(X, y, {"seed": range(3)}, epochs=5)
     done = moment == "evaluate"
@@ -167,10 +170,11 @@ def test_a_second_ctrl_c_while_threads_end_is_raised(monkeypatch):
 
 
 def test_an_error_in_a_thread_is_not_lost(monkeypatch):
-    def fail(self, piece):
+    def fail(thread, *arrays):
         raise MemoryError("none is left")
 
-    monkeypatch.setattr(Run, "_train_piece", fail)
+    monkeypatch.setattr(parallel, "take_slices", fail)
+    monkeypatch.setattr(forked, "is_child", True)  # so that there are Python's threads
     for nets in (1, 40_000):
         with pytest.raises(MemoryError, match="none is left"):
             shoal.sweep(X, y, {"seed": range(nets)}, epochs=50, hidden=2)
@@ -231,7 +235,7 @@ def test_compiling_is_announced_once(monkeypatch, capfd, progress):
     assert capfd.readouterr().err.count("shoal: compiling its kernels") == 1
     monitor(False).compiling()
     assert capfd.readouterr() == ("", "")
-    assert jit.before_compiling == []
+    assert compilation.before_compiling == []
 
 
 @pytest.mark.parametrize("progress", [None, True])
@@ -254,7 +258,7 @@ print(model.status)
 
 @pytest.mark.parametrize("more", [{}, {"batch_norm": True, "schedule": "step", "dropout": 0.1}])
 @pytest.mark.parametrize(
-    "dense, inside, hidden",
+    "rows_in_lanes, inside, hidden",
     [
         *((False, inside, 3) for inside in (1, 3, 5, 6)),
         *((True, inside, 3) for inside in (1, 3, 5)),
@@ -262,27 +266,20 @@ print(model.status)
     ],
 )
 def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(
-    monkeypatch, dense, inside, hidden, more
+    monkeypatch, rows_in_lanes, inside, hidden, more
 ):
     """Launches of one tile each; the stop comes inside the second epoch, of 5 batches and 2 tiles
     of validation rows, or one where lanes are rows."""
-    monkeypatch.setattr(choice, "is_dense", lambda *estimates: dense)
-    monkeypatch.setattr("shoal.plan._PANELS", 1)
+    monkeypatch.setattr(cost_model, "prefers_rows_in_lanes", lambda *estimates: rows_in_lanes)
+    monkeypatch.setattr("shoal.planning.plan._PANELS", 1)
     X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
     other = np.linspace(-1, 1, 140).reshape(70, 2), np.linspace(0, 1, 70)
     settings = {"hidden": hidden, "batch_size": 4, "progress": False, "record_every": 1}
     settings |= {"validation": other, **more}
     expected = shoal.fit(X, y, epochs=1, **settings)
-    launch, batches = Run._launch, 6 if dense else 7
-
-    def launch_and_stop(run, trained, work, first, last, start, stop):
-        launch(run, trained, work, first, last, start, stop)
-        if stop == batches + inside:
-            run._stop.set()
-
-    for name in ("_LAUNCH", "_FIRST_LAUNCH", "_AT_ONCE"):
-        monkeypatch.setattr(f"shoal.engine.{name}", 0)
-    monkeypatch.setattr(Run, "_launch", launch_and_stop)
+    batches = 6 if rows_in_lanes else 7
+    set_seconds(monkeypatch, 0)
+    stop_after(monkeypatch, lambda tile: tile == batches + inside)
     sweep = shoal.sweep(X, y, {"seed": [0]}, epochs=5, **settings)
     model = sweep[0]
     assert (model.status, sweep.results["epochs"][0]) == ("interrupted", 1)
@@ -294,20 +291,3 @@ def test_a_stop_inside_an_epoch_goes_back_to_the_last_whole_one(
         column = getattr(model.history, name)
         np.testing.assert_array_equal(column[:1], getattr(expected.history, name))
         assert np.isnan(column[1:]).all()
-
-
-def test_a_stop_while_work_is_handed_out(monkeypatch):
-    """Thousands of pieces take a while to submit: those behind must not be waited for."""
-    submit, pieces = ThreadPoolExecutor.submit, []
-
-    def submit_some(pool, call, piece):
-        pieces.append(piece)
-        if len(pieces) == 5:
-            raise KeyboardInterrupt
-        return submit(pool, call, piece)
-
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_some)
-    X, y = np.linspace(-1, 1, 40).reshape(20, 2), np.linspace(0, 1, 20)
-    with pytest.warns(UserWarning, match="the sweep was interrupted"):
-        sweep = shoal.sweep(X, y, {"seed": range(200)}, epochs=20_000_000, record_every=10_000_000)
-    assert set(sweep.results["status"]) == {"interrupted"}

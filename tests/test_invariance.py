@@ -1,6 +1,5 @@
 """What a net's bits do not depend on, and what they must equal."""
 
-import functools
 import json
 import multiprocessing
 import os
@@ -15,13 +14,16 @@ import numpy as np
 import oracle
 import pytest
 import test_all_together as together
+from launches import Launches, set_seconds
 from numba import njit
 
 import shoal
-from shoal import choice, engine, prediction, reference
-from shoal.choice import LaneWidth
-from shoal.kernels import cpu, random
-from shoal.settings import ACTIVATIONS
+from shoal import reference
+from shoal.inputs.settings import ACTIVATIONS
+from shoal.kernels.step import random
+from shoal.planning import cost_model
+from shoal.planning.cost_model import LaneWidth
+from shoal.running import prediction
 
 pytestmark = pytest.mark.kernels
 
@@ -90,7 +92,7 @@ def elsewhere(request, tmp_path_factory):
     environment.pop("NUMBA_CPU_FEATURES", None)
     program = (
         "import json, test_all_together as together, test_invariance as test\n"
-        "from shoal.kernels.jit import register_bytes\n"
+        "from shoal.kernels.code.environment import register_bytes\n"
         "single = [part.prints('float32') for part in (test, together)]\n"
         "test.use_width(test.LaneWidth(32, (2, 2)), setattr)\n"
         "double = [part.prints('float64') for part in (test, together)]\n"
@@ -123,38 +125,17 @@ def test_order_of_the_grid_and_neighbours(dtype):
     assert prints(dtype, some) == [right(dtype)[k] for k in some]
 
 
-class Launches:
-    """Counts where launches are cut."""
-
-    def __init__(self, monkeypatch):
-        self.all = self.inside_epochs = self.inside_batches = 0
-        for name in ("train", "train_dense"):
-            launch = functools.partial(self.see, getattr(cpu, name))
-            monkeypatch.setattr(cpu, name, launch)
-
-    def see(self, launch, lane, task, *rest):
-        *_, start, stop, evaluating = rest
-        if not evaluating:
-            tiles_of_batch = -(-task.batch // task.tile)
-            last = -(-(task.rows % task.batch) // task.tile)
-            tile = stop % (task.rows // task.batch * tiles_of_batch + last)
-            self.all += stop > start
-            self.inside_epochs += tile > 0
-            self.inside_batches += tile % tiles_of_batch > 0
-        launch(lane, task, *rest)
-
-
 @dtypes
 @pytest.mark.parametrize("tile", [1, 8, 32, 256])
 @pytest.mark.parametrize("seconds", [0, 1e-4, 1e3])
 def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
-    monkeypatch.setattr(choice, "is_dense", lambda *estimates: False)  # whose tiles are whole
+    monkeypatch.setattr(
+        cost_model, "prefers_rows_in_lanes", lambda *estimates: False
+    )  # whose tiles are whole
     expected = right(dtype)
-    monkeypatch.setattr(choice, "LARGEST_TILE", tile)
-    monkeypatch.setattr(choice, "SMALLEST_TILE", min(tile, 64))
-    monkeypatch.setattr(engine, "_LAUNCH", seconds)
-    monkeypatch.setattr(engine, "_FIRST_LAUNCH", seconds / 7)
-    monkeypatch.setattr(engine, "_AT_ONCE", seconds)
+    monkeypatch.setattr(cost_model, "LARGEST_TILE", tile)
+    monkeypatch.setattr(cost_model, "SMALLEST_TILE", min(tile, 64))
+    set_seconds(monkeypatch, seconds, seconds / 7, seconds)
     launches = Launches(monkeypatch)
     assert prints(dtype) == expected
     if seconds == 0:
@@ -165,7 +146,7 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
 
 
 def use_width(width, set_attribute):
-    set_attribute(choice, "lane_width", lambda dtype, register_bytes: width)
+    set_attribute(cost_model, "lane_width", lambda dtype, register_bytes: width)
 
 
 def test_lanes_and_register_tiles(monkeypatch):

@@ -9,10 +9,10 @@ from numba import njit
 
 import shoal
 from shoal import reference
-from shoal.kernels import gathering
-from shoal.kernels.lanes import fetch, fma, store
-from shoal.kernels.vectors import LaneGroup
-from shoal.settings import ACTIVATIONS
+from shoal.inputs.settings import ACTIVATIONS
+from shoal.kernels.lanes.primitives import fetch, fma, store
+from shoal.kernels.lanes.vectors import LaneGroup
+from shoal.kernels.nets_in_lanes import gathering
 
 pytestmark = pytest.mark.kernels
 

@@ -3,6 +3,7 @@
 import re
 import threading
 
+import launches
 import numpy as np
 import pytest
 import scipy.sparse
@@ -12,8 +13,9 @@ from hypothesis.extra import numpy as hnp
 
 import shoal
 from shoal import reference
-from shoal.kernels import cpu
-from shoal.settings import SETTINGS
+from shoal.inputs.settings import SETTINGS
+from shoal.kernels.code.environment import jit_is_on
+from shoal.kernels.launching.kernels import KERNELS
 
 rng = np.random.default_rng(0)
 X = rng.random((6, 3))
@@ -35,11 +37,7 @@ class Launched(BaseException):
 def no_launch(monkeypatch):
     """Any launch, and so any compilation, fails the test."""
 
-    def launch(*arguments):
-        raise Launched
-
-    for name in ("train", "train_dense", "initialise", "predict"):
-        monkeypatch.setattr(cpu, name, launch)
+    launches.forbid(monkeypatch, Launched)
 
 
 # ------------------------------------------------------------------------------------ bad input
@@ -452,18 +450,17 @@ def test_diverged_weights_are_the_last_finite_ones():
 
 @kernels
 def test_read_only_rows_compile_nothing_again():
-    launchers = (cpu.train, cpu.train_dense)
-    if not hasattr(cpu.train, "signatures"):
+    if not jit_is_on():
         pytest.skip("NUMBA_DISABLE_JIT is set, so nothing is compiled")
     more = {"epochs": 2, "hidden": 3}
     shoal.fit(X.copy(), NUMBERS.copy(), **more)
-    before = [len(launcher.signatures) for launcher in launchers]
+    before = [len(kernel._entries) for kernel in KERNELS]
     assert sum(before) > 0
     rows, y = read_only([X.copy(), NUMBERS.copy()], 0)
     y.setflags(write=False)
     model = shoal.fit(rows, y, **more)
     model(rows)
-    assert [len(launcher.signatures) for launcher in launchers] == before
+    assert [len(kernel._entries) for kernel in KERNELS] == before
 
 
 # ------------------------------------------------------------------------------------------ fit

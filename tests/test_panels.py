@@ -7,7 +7,7 @@ from test_engines import choose, dtypes, rows_of, wide_net
 from test_every_setting import right
 
 import shoal
-from shoal import choice, plan
+from shoal.planning import cost_model, plan
 
 pytestmark = pytest.mark.kernels
 
@@ -20,7 +20,9 @@ def panels(monkeypatch):
     choose(monkeypatch, True)
     monkeypatch.setattr(plan, "_PANELS", 1)
     monkeypatch.setattr(
-        choice, "worth_a_team", lambda structure, dense, rows: dense and not structure.batch_norm
+        cost_model,
+        "worth_a_team",
+        lambda architecture, rows_in_lanes, rows: rows_in_lanes and not architecture.batch_norm,
     )
     seen, task_of = [], plan._task
 

@@ -1,13 +1,12 @@
 """Predictions: the same bits whatever the rows beside a row, the threads and the tiles."""
 
-import threading
-
+import launches
 import numpy as np
 import pytest
 
 import shoal
-from shoal import prediction
-from shoal.kernels import cpu
+from shoal.kernels.code import forked
+from shoal.running import prediction
 
 SETTINGS = [
     {"activation": "tanh"},
@@ -36,24 +35,19 @@ def test_rows_are_on_their_own(dtype, inputs, outputs, settings):
 
 
 def test_threads_share_the_rows(monkeypatch):
-    model, launches, meeting = net(30, 3, "float32", hidden=64), [], threading.Barrier(3)
+    model, slices = net(30, 3, "float32", hidden=64), []
     X = np.random.default_rng(1).normal(size=(10_001, 30)).astype("float32")
     told = (X, model.weights, model.biases, ("relu",), "identity", None)
     alone = prediction.predict(*told, threads=1)
 
-    def predict(*given):
-        first, last = given[-2:]
-        if last > first:
-            launches.append((first, last))
-            meeting.wait(30)  # the others must come while this one has not ended
-        launch(*given)
-
-    launch = cpu.predict
-    monkeypatch.setattr(cpu, "predict", predict)
-    assert np.array_equal(prediction.predict(*told, threads=3), alone)
-    edges = sorted(launches)
-    assert edges[0][0] == 0 and edges[-1][1] == len(X) and len(edges) == 3
-    assert all(a[1] == b[0] for a, b in zip(edges[:-1], edges[1:], strict=True))
+    launches.watch(monkeypatch, lambda calls, done, control: slices.extend(done))
+    for is_child in (False, True):  # numba's threads, and Python's
+        monkeypatch.setattr(forked, "is_child", is_child)
+        slices.clear()
+        assert np.array_equal(prediction.predict(*told, threads=3), alone)
+        edges = [part[1:3] for part in slices]
+        assert edges[0][0] == 0 and edges[-1][1] == len(X) and len(edges) > 3
+        assert all(a[1] == b[0] for a, b in zip(edges[:-1], edges[1:], strict=True))
 
 
 def test_a_bad_net_shows():

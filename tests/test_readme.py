@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shoal.settings import SETTINGS, UNSET
+from shoal.inputs.settings import SETTINGS, UNSET
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

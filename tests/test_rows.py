@@ -10,10 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shoal.data import Target
+from shoal.inputs.sample_weights import (
+    check_sample_weight,
+    row_weights,
+    split_rows,
+    take,
+)
+from shoal.inputs.settings import SETTINGS
+from shoal.inputs.targets import Target
 from shoal.reference import philox
-from shoal.rows import check_sample_weight, row_weights, split_rows, take
-from shoal.settings import SETTINGS
 
 KINDS = {
     "strings": ["b", "a", "c", "a"],

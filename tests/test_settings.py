@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.checks import MOST
-from shoal.settings import (
+from shoal.inputs.checks import MOST, show
+from shoal.inputs.settings import (
     _ELSEWHERE,
     ACTIVATIONS,
     INITS,
@@ -24,7 +24,6 @@ from shoal.settings import (
     UNSET,
     find,
     resolve,
-    show,
 )
 
 FLAGS = ("bias", "shuffle", "nesterov", "batch_norm")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from shoal.interrupts import noting
+from shoal.running.interrupts import noting
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -36,7 +36,7 @@ def test_the_first_ctrl_c_is_the_context_of_the_second():
 
 
 def test_a_block_that_does_not_end_is_left(monkeypatch):
-    monkeypatch.setattr("shoal.interrupts._PATIENCE", 0)
+    monkeypatch.setattr("shoal.running.interrupts._PATIENCE", 0)
     said = []
     with pytest.raises(KeyboardInterrupt), noting(lambda: None):
         press()
@@ -80,10 +80,10 @@ def test_other_threads_handle_no_signals():
 STORM = """
 import collections, os, signal, threading, time, warnings
 import numpy as np, shoal
-from shoal import choice
+from shoal.planning import cost_model
 
 warnings.simplefilter("ignore")
-choice.is_dense = choice.worth_a_team = lambda *given: True
+cost_model.prefers_rows_in_lanes = cost_model.worth_a_team = lambda *given: True
 random = np.random.default_rng(0)
 X, y = random.random((1500, 20)).astype("f4"), random.random((1500, 2))
 shared = dict(threads=3, progress=False)

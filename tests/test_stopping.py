@@ -1,14 +1,17 @@
 """Early stopping, epochs of each net's own, and the repacking of those that still run."""
 
+import signal
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import oracle
 import pytest
+from launches import set_seconds, stop_after
 
 import shoal
-from shoal import choice, engine, repacking
+from shoal.planning import cost_model
+from shoal.running import repacking, scheduler
 
 pytestmark = pytest.mark.kernels
 
@@ -224,9 +227,9 @@ def tight(request, monkeypatch):
     told = SimpleNamespace(moved=9 if request.param == "by default" else 0)
     if request.param == "by default":
         return told
-    monkeypatch.setattr(engine, "_PHASE", 0.0)
+    monkeypatch.setattr(scheduler, "_PHASE", 0.0)
     monkeypatch.setattr(repacking, "_WORTH", 1.0)
-    original, lock = engine.repack, threading.Lock()
+    original, lock = scheduler.repack, threading.Lock()
 
     def repack(plan, number, state):
         with lock:  # those of other blocks move meanwhile
@@ -246,7 +249,7 @@ def tight(request, monkeypatch):
             assert seeds[int(n)] == int(s)
         told.moved += not np.array_equal(plan.place_of, before)
 
-    monkeypatch.setattr(engine, "repack", repack)
+    monkeypatch.setattr(scheduler, "repack", repack)
     return told
 
 
@@ -279,18 +282,25 @@ def test_repacking_changes_no_bit(order, threads, tight, monkeypatch):
 
 
 def test_ctrl_c_does_not_strike_while_nets_are_moved(monkeypatch):
-    """Threads move them; the main one, which Ctrl-C reaches, does not."""
-    monkeypatch.setattr(engine, "_PHASE", 0.0)
-    monkeypatch.setattr(engine, "_AT_ONCE", 0.0)
-    threads, original = [], engine.repack
+    """It waits until they are where they belong."""
+    set_seconds(monkeypatch, 0.15, short=0, phase=0)
+    fill, pressed = repacking._fill, []
 
-    def repack(*given):
-        threads.append(threading.current_thread())
-        original(*given)
+    def fill_and_press(*given):
+        if not pressed:
+            pressed.append(1)
+            signal.raise_signal(signal.SIGINT)
+        fill(*given)
 
-    monkeypatch.setattr(engine, "repack", repack)
-    shoal.sweep(X, Y, nets(60), hidden=4, batch_size=4, progress=False)
-    assert threads and threading.main_thread() not in threads
+    monkeypatch.setattr(repacking, "_fill", fill_and_press)
+    chosen, settings = nets(60), {"hidden": 4, "batch_size": 4, "progress": False}
+    with pytest.warns(UserWarning, match="the sweep was interrupted"):
+        sweep = shoal.sweep(X, Y, chosen, **settings)
+    assert pressed and "interrupted" in sweep.results["status"]
+    for model in sweep:
+        given = model.settings | {"epochs": model.results["epochs"], "progress": False}
+        alone = shoal.fit(X, Y, **given)
+        assert oracle.same_bits(model.resume.params, alone.resume.params)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -337,8 +347,7 @@ def test_a_sweep_whose_nets_have_all_stopped_ends_at_once(order):
 )
 def test_a_group_that_is_done_stays_as_it_is(done, dtype, monkeypatch):
     """While groups of the same piece of work go on, in more launches."""
-    monkeypatch.setattr(engine, "_FIRST_LAUNCH", 0)
-    monkeypatch.setattr(engine, "_AT_ONCE", 0)
+    set_seconds(monkeypatch, 0.15, 0, 0)
     settings = {**BASE, "optimizer": "sgd", "activation": "identity"}
     patience = 1000 if "patience" in done else None
     going = {"epochs": 40, "patience": patience, "learning_rate": 0.05}
@@ -351,17 +360,11 @@ def test_a_group_that_is_done_stays_as_it_is(done, dtype, monkeypatch):
 
 
 def test_interrupted_nets_have_their_best_weights(monkeypatch):
-    monkeypatch.setattr(choice, "is_dense", lambda *estimates: False)  # all stop in one launch
-    launch = engine.Run._launch
-
-    def launch_and_stop(run, trained, work, first, last, start, stop):
-        launch(run, trained, work, first, last, start, stop)
-        if stop >= 20:
-            run._stop.set()
-
-    for name in ("_LAUNCH", "_FIRST_LAUNCH", "_AT_ONCE"):
-        monkeypatch.setattr(engine, name, 0)
-    monkeypatch.setattr(engine.Run, "_launch", launch_and_stop)
+    monkeypatch.setattr(
+        cost_model, "prefers_rows_in_lanes", lambda *estimates: False
+    )  # all stop in one launch
+    set_seconds(monkeypatch, 0)
+    stop_after(monkeypatch, lambda tile: tile >= 20)
     settings = {**BASE, "batch_size": None, "record_every": 1, "learning_rate": 0.8}
     sweep = shoal.sweep(X, Y, {"seed": range(3)}, epochs=100, patience=50, **settings)
     monkeypatch.undo()

@@ -6,7 +6,8 @@ import pytest
 
 import shoal
 from shoal import reference
-from shoal.engine import Run
+from shoal.inputs.sample_weights import split_rows
+from shoal.kernels.launching import parallel
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 NEAR = {"float32": 2e-5, "float64": 1e-12}
@@ -142,7 +143,7 @@ def test_the_steps_of_sgd_are_inputs_times_deltas(more, dtype):
     model = shoal.fit(rows, y, epochs=4, trace=range(5), **settings)
     inputs, scale = rows, 20
     if "validation" in settings:
-        training, _ = shoal.rows.split_rows(model.target, y, 0.2, 20)
+        training, _ = split_rows(model.target, y, 0.2, 20)
         inputs, scale = rows[training], 16
     if "sample_weight" in settings:
         weights = SAMPLE_WEIGHT
@@ -212,14 +213,11 @@ def test_no_epochs():
 
 def test_what_was_traced_while_ctrl_c_ends_train(monkeypatch):
     weights, same = ([np.full((3, 2), 0.1)] for _ in range(2))
-    look = Run.targets
 
-    def strike(self, structure, rows):
-        if self.trained[0].state.progress[0, 1, 0] == 4:
-            raise KeyboardInterrupt
-        return look(self, structure, rows)
+    def strike(*given, **more):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "targets", strike)
+    monkeypatch.setattr(reference, "look", strike)
     with pytest.raises(KeyboardInterrupt):
         shoal.train(X, NUMBERS, weights, epochs=9, trace=4)
     monkeypatch.undo()
@@ -246,7 +244,7 @@ def test_what_was_traced_while_ctrl_c_ends_train(monkeypatch):
 )
 @pytest.mark.parametrize("caller", ["fit", "train"])
 def test_bad_epochs_are_one_sentence(caller, trace, error, monkeypatch):
-    monkeypatch.setattr(Run, "_launch", None)  # nothing is launched
+    monkeypatch.setattr(parallel, "launch", None)  # nothing is launched
     weights = [np.ones((3, 2))]
     with pytest.raises(error) as caught:
         if caller == "fit":

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import oracle
 import pytest
+from launches import set_seconds, stop_after
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import shoal
-from shoal.engine import Run
+from shoal.kernels.launching import parallel
 from shoal.model import _checksum
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -170,17 +171,9 @@ def test_traces_are_of_both_parts():
 def test_nets_that_ctrl_c_interrupted_go_on(monkeypatch):
     settings = {"hidden": 3, "batch_size": 4, "schedule": "adaptive", "momentum": 0.5, **SGD}
     longer = shoal.sweep(X, NUMBERS, {"seed": range(3)}, epochs=40, progress=False, **settings)
-    launch = Run._launch
-
-    def launch_and_stop(run, trained, work, first, last, start, stop):
-        launch(run, trained, work, first, last, start, stop)
-        if stop >= 8 * 11 + 3:  # of 8 batches an epoch
-            run._stop.set()
-
     with monkeypatch.context() as patch:
-        for name in ("_LAUNCH", "_FIRST_LAUNCH", "_AT_ONCE"):
-            patch.setattr(f"shoal.engine.{name}", 0)
-        patch.setattr(Run, "_launch", launch_and_stop)
+        set_seconds(patch, 0)
+        stop_after(patch, lambda tile: tile >= 8 * 11 + 3)  # of 8 batches an epoch
         sweep = shoal.sweep(X, NUMBERS, {"seed": range(3)}, epochs=40, progress=False, **settings)
     assert sweep.results["status"].tolist() == ["interrupted"] * 3
     assert sweep.results["epochs"].tolist() == [11] * 3
@@ -338,7 +331,7 @@ def test_a_change_that_cannot_be_is_one_sentence(given, message, monkeypatch):
     def launch(*arguments):
         raise AssertionError("it was trained")
 
-    monkeypatch.setattr(Run, "_launch", launch)
+    monkeypatch.setattr(parallel, "launch", launch)
     given = {"X": X, "y": NUMBERS} | given
     with pytest.raises(ValueError) as caught:
         shoal.fit(given.pop("X"), given.pop("y"), warm_start=first, **given)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
 import shoal
+from shoal.inputs.sample_weights import split_rows
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -211,7 +212,7 @@ def test_a_fraction_takes_its_rows_weights_along(y):
     if y is LABELS:
         settings["class_weight"] = OF_CLASS
     model = shoal.fit(X, y, sample_weight=SOME, **settings)
-    training, rest = shoal.rows.split_rows(model.target, y, 0.3, 24)
+    training, rest = split_rows(model.target, y, 0.3, 24)
     outputs, weights = model(X[rest]), SOME[rest]
     if y is LABELS:
         column = np.searchsorted(model.classes, y[rest])

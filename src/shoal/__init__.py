@@ -10,11 +10,14 @@ array([0, 1, 1, 0])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .kernels.code import forked as forked
+
 if TYPE_CHECKING:
+    from .about import info
+    from .inputs.settings import TUTORIAL
     from .model import History, Model, load
     from .network import fit, train
     from .results import Sweep
-    from .settings import TUTORIAL
     from .sweeps import sweep
 
 __version__ = "0.1.0.dev0"
@@ -24,14 +27,15 @@ _HOME = {
     "History": "model",
     "Model": "model",
     "Sweep": "results",
-    "TUTORIAL": "settings",
+    "TUTORIAL": "inputs.settings",
     "fit": "network",
+    "info": "about",
     "load": "model",
     "sweep": "sweeps",
     "train": "network",
 }
 
-__all__ = ["TUTORIAL", "History", "Model", "Sweep", "fit", "load", "sweep", "train"]
+__all__ = ["TUTORIAL", "History", "Model", "Sweep", "fit", "info", "load", "sweep", "train"]
 
 
 if not TYPE_CHECKING:  # to a type checker a misspelt name must stay an error

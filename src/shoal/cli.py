@@ -1,8 +1,6 @@
 """The command `shoal`."""
 
-import importlib.metadata
 import os
-import platform
 from pathlib import Path
 
 import click
@@ -56,58 +54,19 @@ def demo(output: Path) -> None:
         raise SystemExit(130) from None  # as shells report it
 
 
-def _version(distribution: str, extra: str = "") -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return f'not installed: pip install "shoal[{extra}]"' if extra else "version not known"
-
-
-def _cache_state(directory: Path, problem: str | None) -> str:
-    """What the cache holds, or why it cannot be used."""
-    if problem is not None:
-        return f"not used, as {problem}; each process compiles (SHOAL_CACHE_DIR names another)"
-    sizes = [path.stat().st_size for path in directory.glob("*.kernel")]
-    if not sizes:
-        return "empty: the first training compiles, once"
-    return f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB; writable"
-
-
 @main.command()
 def info() -> None:
     """Show versions, threads, SIMD, cache and GPU."""
-    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
-    from .choice import lane_width
-    from .kernels import jit
-    from .kernels.emission import CHECKED
+    from . import about
+    from .kernels.launching import parallel
 
-    register = jit.register_bytes()
-    lanes = {dtype: lane_width(np.dtype(dtype), register).lanes for dtype in ("float32", "float64")}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    directory = jit.cache_directory()
-    rows = {
-        "shoal": __version__,
-        "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
-        "numpy": _version("numpy"),
-        "numba": f"{_version('numba')} with llvmlite {_version('llvmlite')}",
-        "scikit-learn": _version("scikit-learn", "sklearn"),
-        "matplotlib": _version("matplotlib", "plot"),
-        "threads": f"{jit.default_threads()}; cores: {cores} (NUMBA_NUM_THREADS sets another)",
-        "threading layer": "none of numba's: Python threads call kernels that release the GIL",
-        "SIMD": f"{8 * register} bits: {lanes['float32']} nets side by side in float32, "
-        f"{lanes['float64']} in float64",
-        "kernels": ("compiled" if jit.jit_is_on() else "plain Python, as NUMBA_DISABLE_JIT is set")
-        + (", bounds checked, as SHOAL_CHECKED is set" if CHECKED else ""),
-        "cache": str(directory),
-        "cache state": _cache_state(directory, jit.cache_problem()),
-        "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
-    }
+    parallel.choose_layer()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in rows.items():
+    for name, value in about.info().items():
         table.add_row(name, value)
     Console(highlight=False).print(table)

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from . import network, plots, sweeps
-from .kernels import jit
+from .inputs.settings import TUTORIAL
+from .kernels.code import compilation
 from .results import Sweep
-from .settings import TUTORIAL
 
 Floats = NDArray[Any]
 
@@ -187,11 +187,11 @@ def _announced(console: Console) -> Iterator[None]:
                 style="dim",
             )
 
-    jit.before_compiling.append(announce)
+    compilation.before_compiling.append(announce)
     try:
         yield
     finally:
-        jit.before_compiling.remove(announce)
+        compilation.before_compiling.remove(announce)
     if start:
         console.print(f"... took {time.perf_counter() - start[0]:.0f} seconds.\n", style="dim")
 

@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .data import Target, check_inputs
-from .memory import BatchNorm
-from .rows import check_sample_weight
-from .scores import r_squared, variation
-from .settings import SETTINGS, check_together, resolve
+from .inputs.sample_weights import check_sample_weight
+from .inputs.settings import SETTINGS, check_together, resolve
+from .inputs.targets import Target, check_inputs
+from .planning.parameters import BatchNorm
+from .running.scores import r_squared, variation
 
 Floats = NDArray[Any]
 
@@ -204,7 +204,7 @@ class Model:
         -------
         (n, O) array
         """
-        from .prediction import predict
+        from .running.prediction import predict
 
         _check_layers(self.weights, self.biases, self.batch_norm)
         rows = check_inputs(X, inputs=self.widths[0], dtype=self.dtype)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import reference
-from .data import Target, check_finite, check_inputs, is_masked_array
-from .engine import Run
-from .grid import Grid
+from .inputs.checks import is_sequence, show
+from .inputs.grid import Grid
+from .inputs.settings import SETTINGS, TUTORIAL, check_together, resolve
+from .inputs.targets import Target, check_finite, check_inputs, is_masked_array
 from .kernels.layout import (
     ADAPTED,
     BEST,
@@ -22,10 +23,10 @@ from .kernels.layout import (
     WAITED,
     WATCH_ROWS,
 )
-from .memory import pack, unpack
 from .model import History, Model, Resume, Trace
+from .planning.parameters import pack, unpack
 from .results import Sweep
-from .settings import SETTINGS, TUTORIAL, check_together, is_sequence, resolve, show
+from .running.run import Run
 from .sweeps import prepare
 
 _GIVEN_BY_WEIGHTS: Final = {
@@ -66,19 +67,20 @@ def _train(run: Run, settings: dict[str, Any], epochs: tuple[int, ...]) -> list[
     def look(epoch: int) -> None:
         if state.progress[0, EPOCHS, 0] != epoch:
             return  # it stopped before
-        structure, rows = block.structure, run.rows
+        architecture, dataset = block.architecture, run.dataset
+        targets = dataset.targets(architecture, dataset.rows)
         weights, biases, norms = unpack(state.params[0, :, 0], block.layers)
         of_reference = None if norms is None else [reference.BatchNorm(*norm) for norm in norms]
         with np.errstate(over="ignore", invalid="ignore"):  # it may be about to diverge
             seen = reference.look(
-                rows.X,
-                run.targets(structure, rows).reshape(len(rows.X), -1),
+                dataset.rows.X,
+                targets.reshape(len(dataset.rows.X), -1),
                 weights,
                 biases,
-                structure.activations,
-                structure.output,
-                structure.loss,
-                row_weights=run.weights(structure, rows),
+                architecture.activations,
+                architecture.output,
+                architecture.loss,
+                row_weights=dataset.weights(architecture, dataset.rows),
                 clip_delta=settings["clip_delta"],
                 batch_norms=of_reference,
                 huber_delta=settings["huber_delta"],
@@ -165,7 +167,9 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
         return
     if len(resume.watch):
         validated = not np.isnan(model.results["val_loss"])
-        if validated == (run.validation is not None):  # the watched loss is of the same kind
+        if validated == (
+            run.dataset.validation is not None
+        ):  # the watched loss is of the same kind
             for row in (BEST, WAITED, STALE):
                 state.watch[0, row] = resume.watch[row]
         if same_rate:
@@ -248,7 +252,7 @@ def fit(
     if warm_start is None or resume is None:
         run.initialise()
     else:
-        widths = run.plan.blocks[0].structure.widths
+        widths = run.plan.blocks[0].architecture.widths
         if widths != warm_start.widths:
             raise ValueError(
                 f"X and y make a net of widths = {widths}, but warm_start has {warm_start.widths}"
@@ -257,7 +261,7 @@ def fit(
         _resume(run, warm_start, resume, same_rate)
     traces = _train(run, resolved, traced)
     run.evaluate()
-    model = Sweep(grid, run.target, run)[0]
+    model = Sweep(grid, run)[0]
     model.history = replace(model.history, trace=tuple(traces))
     if warm_start is not None:
         model.history = warm_start.history.until(done) + model.history
@@ -413,4 +417,4 @@ def train(
             old[...] = new
         for old, new in zip(biases or [], new_biases or [], strict=True):
             old[...] = new
-    return replace(Sweep(grid, target, run).history(0), trace=tuple(traces))
+    return replace(Sweep(grid, run).history(0), trace=tuple(traces))

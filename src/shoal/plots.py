@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .inputs.checks import show
 from .model import Model
 from .results import Sweep
-from .settings import show
 
 Axes: TypeAlias = Any  # matplotlib.axes.Axes; matplotlib is imported where it is used
 

@@ -7,16 +7,17 @@ from typing import Any, Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import Target
-from .engine import Run, Trained
-from .grid import Grid
+from .inputs.checks import show
+from .inputs.grid import Grid
+from .inputs.settings import SETTINGS
 from .kernels.layout import BEST, EPOCHS, LIMIT, STATUS
-from .kernels.optimizers import RATE
-from .memory import unpack
+from .kernels.step.optimizers import RATE
 from .model import RESULTS, History, Model, Resume
-from .plan import records
-from .scores import r_squared
-from .settings import SETTINGS, show
+from .planning.parameters import unpack
+from .planning.plan import records
+from .running.run import Run
+from .running.scores import r_squared
+from .running.state import Trained
 
 Floats = NDArray[Any]
 
@@ -39,8 +40,8 @@ class Sweep:
         Recorded losses; NaN after a net stopped.
     """
 
-    def __init__(self, grid: Grid, target: Target, run: Run) -> None:
-        self._grid, self._target, self._run = grid, target, run
+    def __init__(self, grid: Grid, run: Run) -> None:
+        self._grid, self._run = grid, run
 
     def __len__(self) -> int:
         return len(self._grid)
@@ -92,16 +93,16 @@ class Sweep:
     def history(self, i: int) -> History:
         """Return the records of net i."""
         trained, g, lane = self._place(i)
-        state, structure = trained.state, trained.block.structure
+        state, architecture = trained.state, trained.block.architecture
         limit = int(state.progress[g, LIMIT, lane])
-        epochs = records(limit, structure.every, trained.block.first_epoch)
-        places = -(-epochs // structure.every)
+        epochs = records(limit, architecture.every, trained.block.first_epoch)
+        places = -(-epochs // architecture.every)
 
         def told(records: Floats) -> Floats:
             return records[g, places, lane]
 
         losses = told(state.losses)
-        if structure.scheduled:
+        if architecture.scheduled:
             rates = told(state.learning_rates)
         else:
             run = epochs < state.progress[g, EPOCHS, lane]
@@ -112,19 +113,19 @@ class Sweep:
 
     def _model(self, i: int) -> Model:
         trained, g, lane = self._place(i)
-        block, structure, state = trained.block, trained.block.structure, trained.state
+        block, architecture, state = trained.block, trained.block.architecture, trained.state
         params = state.params[g, :, lane]
-        if structure.keeps_best and state.watch[g, BEST, lane] < np.inf:
+        if architecture.keeps_best and state.watch[g, BEST, lane] < np.inf:
             params = state.best[g, :, lane]
         weights, biases, norms = unpack(params, block.layers)
         settings = self._grid.settings(i)
         if not isinstance(settings["validation"], float):
             settings["validation"] = None  # data, not a setting of this net
         settings |= {
-            "activation": structure.activations,
-            "output": structure.output,
-            "loss": structure.loss,
-            "dtype": str(self._run.dtype),
+            "activation": architecture.activations,
+            "output": architecture.output,
+            "loss": architecture.loss,
+            "dtype": str(self._run.dataset.dtype),
         }
         resume = Resume(
             int(state.progress[g, EPOCHS, lane]),
@@ -137,7 +138,7 @@ class Sweep:
             weights,
             biases,
             settings,
-            self._target,
+            self._run.dataset.target,
             self.history(i),
             {name: self.results[name][i].item() for name in RESULTS},
             norms,
@@ -156,8 +157,8 @@ class Sweep:
     def losses(self) -> Floats:
         """Recorded losses, (N, records)."""
         trained = self._run.trained
-        recorded = [records(t.block.last_epoch, t.block.structure.every) for t in trained]
-        losses = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dtype)
+        recorded = [records(t.block.last_epoch, t.block.architecture.every) for t in trained]
+        losses = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dataset.dtype)
         for k, t in enumerate(trained):
             here = np.flatnonzero(self._run.plan.block_of == k)
             g, lane = np.divmod(self._run.plan.place_of[here], t.block.width.lanes)
@@ -169,7 +170,7 @@ class Sweep:
         last = []
         for t in self._run.trained:
             epochs, limits = t.state.progress[:, EPOCHS], t.state.progress[:, LIMIT]
-            every, first = t.block.structure.every, t.block.first_epoch
+            every, first = t.block.architecture.every, t.block.first_epoch
             # a net's last epoch is recorded, of one that ended before the last regular one is
             record = np.where(epochs == limits, -(-(epochs - 1) // every), (epochs - 1) // every)
             if not t.block.records:
@@ -177,22 +178,21 @@ class Sweep:
                 continue
             value = np.take_along_axis(t.state.losses, np.maximum(record, 0)[:, np.newaxis], axis=1)
             last.append(np.where(epochs > first, value[:, 0], np.nan))
-        return self._gather(last, self._run.dtype)
+        return self._gather(last, self._run.dataset.dtype)
 
     def _scores(self) -> Floats:
-        rows = self._run.validation or self._run.rows
-        scores = []
+        scores, dataset = [], self._run.dataset
         variations: dict[tuple[str, str], Floats] = {}
         for t in self._run.trained:
             if t.counts is None:
                 scores.append(np.full((t.block.groups, t.block.width.lanes), np.nan))
                 continue
             counts = t.counts.astype(np.float64)
-            if self._target.kind == "numbers":
-                structure = t.block.structure
-                key = (structure.loss, structure.output)
+            if dataset.target.kind == "numbers":
+                architecture = t.block.architecture
+                key = (architecture.loss, architecture.output)
                 if key not in variations:
-                    variations[key] = self._run.variation(structure, rows, rows.weights)
+                    variations[key] = dataset.variation(architecture, dataset.scored.weights)
                 scores.append(r_squared(counts[:, :-1], variations[key]))
             else:
                 scores.append(counts[:, 0] / counts[:, -1])
@@ -201,14 +201,14 @@ class Sweep:
     @cached_property
     def results(self) -> dict[str, NDArray[Any]]:
         """The table of the sweep."""
-        trained = self._run.trained
+        trained, dataset = self._run.trained, self._run.dataset
         table = {_column(name): self._grid.column(name) for name in self._grid.varied}
         table["loss"] = self._last_losses()
         table["score"] = self._scores()
-        none = np.full(len(self), np.nan, self._run.dtype)
-        known = self._run.validation is not None and all(t.loss is not None for t in trained)
+        none = np.full(len(self), np.nan, dataset.dtype)
+        known = dataset.validation is not None and all(t.loss is not None for t in trained)
         table["val_loss"] = (
-            self._gather([t.loss[:, 0] for t in trained], self._run.dtype)  # type: ignore[index]
+            self._gather([t.loss[:, 0] for t in trained], dataset.dtype)  # type: ignore[index]
             if known
             else none
         )

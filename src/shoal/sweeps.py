@@ -9,15 +9,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .data import Target, as_targets, check_inputs
-from .engine import Rows, Run
-from .grid import Grid, expand
-from .kernels.jit import default_threads, register_bytes
-from .plan import make_plan, order_seeds
-from .progress import monitor
+from .inputs.checks import show
+from .inputs.grid import Grid, expand
+from .inputs.sample_weights import check_sample_weight, split_rows, take
+from .inputs.targets import Target, as_targets, check_inputs
+from .kernels.code.environment import default_threads, most_threads, register_bytes
+from .kernels.launching.parallel import check_layer
+from .planning.plan import make_plan, order_seeds
 from .results import Sweep
-from .rows import check_sample_weight, split_rows, take
-from .settings import show
+from .running.dataset import Dataset, Rows
+from .running.progress import monitor
+from .running.run import Run
 
 
 def check_threads(threads: Any) -> int | None:
@@ -132,6 +134,7 @@ def prepare(
     n, dtype = len(inputs), inputs.dtype
     target = target or Target.of(y, n)
     weights = None if sample_weight is None else check_sample_weight(sample_weight, n)
+    check_layer()
     told, threads = monitor(progress), check_threads(threads)
     if not isinstance(verbose, bool):
         raise TypeError(f"verbose = {show(verbose)} must be True or False")
@@ -147,18 +150,21 @@ def prepare(
         threads or default_threads(), weights is not None, first_epoch,
     )  # fmt: skip
     if verbose:
+        if threads and threads > most_threads():
+            print(f"threads = {threads}: numba has {most_threads()}, which divide the nets")
         for block in plan.blocks:
             print(block.describe(threads or default_threads()))
-    run = Run(plan, grid, target, rows, validation, orders, threads, told)
+    dataset = Dataset(target, rows, validation)
+    run = Run(plan, grid, dataset, orders, threads, told)
     for block in plan.blocks:
-        structure = block.structure
+        architecture = block.architecture
         for part in (rows, validation):
             if part is not None:
-                run.targets(structure, part)
-                weighed = run.weights(structure, part)
-                by_class = "" if structure.class_weight is None else "class_weight and "
+                dataset.targets(architecture, part)
+                weighed = dataset.weights(architecture, part)
+                by_class = "" if architecture.class_weight is None else "class_weight and "
                 _check_weights(weighed, dtype, f"{by_class}sample_weight of {part.name}")
-        run.data(structure)
+        dataset.training_data(architecture)
     return run
 
 
@@ -238,4 +244,4 @@ def sweep(
             stacklevel=2,
         )
         run.evaluate()
-    return Sweep(nets, run.target, run)
+    return Sweep(nets, run)

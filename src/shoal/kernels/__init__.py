@@ -1,12 +1,16 @@
 """The kernels: arrays and scalars in, arrays out. They know nothing of the rest of the package.
 
-`lanes`, `vectors` and `emission` are the vocabulary, `elementary`, `random` and `sums` what is said
-in it, `layers`, `batch_norm`, `losses`, `optimizers` and `schedules` the parts of a step, which
-`step` puts together. Two engines train a tile of rows: in `nets` lanes are nets (and `rows` brings
-the rows), in `dense` they are rows of one net (with `dense_rows` that brings them, `dense_weights`
-for its gradients, `turns` for rows that change places, and `team` for threads that share the net).
-`block` runs the epochs of either and `watching` ends them. `layout` says where everything stands.
-`cpu` is what Python calls, `jit` how it is compiled.
+Rooms, from the bottom up; each imports from those before it:
+
+* `code`: how functions are compiled and kept on the disk (`numba_internals` has what numba does not
+  publish),
+* `lanes`: vectors, the primitives on them, elementary functions made of these,
+* `layout`: where things are in arrays, and the named tuples that carry these arrays,
+* `step`: the parts of one training step,
+* `nets_in_lanes`, `rows_in_lanes`: a tile of rows, where lanes are nets, or rows of one net,
+* `epoch`: the epochs of a group of nets, written once for both, and what ends them,
+* `launching`: `kernels` are what is launched, `words` what they are handed, `parallel` on which
+  threads.
 
 Layouts
 -------

@@ -68,7 +68,15 @@ from .layers import (
     softmax,
     softplus,
 )
-from .losses import CANONICAL, LOSSES, mean_loss, output_delta, output_error, row_losses, score
+from .losses import (
+    CANONICAL,
+    LOSSES,
+    mean_loss,
+    output_delta,
+    output_error,
+    row_losses,
+    score,
+)
 from .optimizers import (
     adagrad_step,
     adam_step,

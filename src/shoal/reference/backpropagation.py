@@ -5,7 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .layers import ACTIVATIONS, Array, BatchNorm, Names, dropped, layer_names, normalise, propagate
+from .layers import (
+    ACTIVATIONS,
+    Array,
+    BatchNorm,
+    Names,
+    dropped,
+    layer_names,
+    normalise,
+    propagate,
+)
 from .losses import output_delta, output_error
 
 

@@ -1,0 +1,70 @@
+"""info(): what Shoal is made of here, and what it runs on."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__
+from .kernels.code import cache, environment
+from .kernels.launching import parallel
+from .planning.cost_model import lane_width
+
+
+def info() -> dict[str, str]:
+    """Return versions, threads, the threading layer, SIMD, the cache and GPU, as text.
+
+    The threading layer is numba's, which chooses one when the first parallel loop of a process
+    runs, Shoal's or another.
+
+    Examples
+    --------
+    >>> import shoal
+    >>> list(shoal.info())[:4]
+    ['shoal', 'Python', 'numpy', 'numba']
+    """
+    register = environment.register_bytes()
+    lanes = {dtype: lane_width(np.dtype(dtype), register).lanes for dtype in ("float32", "float64")}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    directory = cache.directory()
+    return {
+        "shoal": __version__,
+        "Python": f"{platform.python_version()}, {platform.system()} {platform.machine()}",
+        "numpy": _version("numpy"),
+        "numba": f"{_version('numba')} with llvmlite {_version('llvmlite')}",
+        "scikit-learn": _version("scikit-learn", "sklearn"),
+        "matplotlib": _version("matplotlib", "plot"),
+        "threads": f"{environment.default_threads()}; cores: {cores} "
+        "(NUMBA_NUM_THREADS sets another)",
+        "threading layer": parallel.layer() or "none yet: no parallel loop has run",
+        "SIMD": f"{8 * register} bits: {lanes['float32']} nets side by side in float32, "
+        f"{lanes['float64']} in float64",
+        "kernels": _kernels_state(environment.jit_is_on(), environment.CHECKED),
+        "cache": str(directory),
+        "cache state": _cache_state(directory, cache.problem()),
+        "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
+    }
+
+
+def _version(distribution: str, extra: str = "") -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return f'not installed: pip install "shoal[{extra}]"' if extra else "version not known"
+
+
+def _cache_state(directory: Path, problem: str | None) -> str:
+    """What the cache holds, or why it cannot be used."""
+    if problem is not None:
+        return f"not used, as {problem}; each process compiles (SHOAL_CACHE_DIR names another)"
+    sizes = [path.stat().st_size for path in directory.glob("*.kernel")]
+    if not sizes:
+        return "empty: the first training compiles, once"
+    return f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB; writable"
+
+
+def _kernels_state(compiled: bool, checked: bool) -> str:
+    state = "compiled" if compiled else "plain Python, as NUMBA_DISABLE_JIT is set"
+    return state + (", bounds checked, as SHOAL_CHECKED is set" if checked else "")

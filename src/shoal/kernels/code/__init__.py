@@ -1,0 +1,1 @@
+"""Where machine code comes from: how kernels are compiled, and kept on the disk."""

@@ -1,0 +1,1 @@
+"""Lanes are nets: L nets of one architecture train side by side."""

@@ -1,0 +1,62 @@
+"""Learning rates by epoch: one net at a time, in float64, so that both dtypes follow one curve."""
+
+from ..code.compilation import device_function
+from ..lanes.elementary import circle, exp, log
+from ..lanes.primitives import fma, lane_range
+from ..layout import (
+    ADAPTED,
+    BASE,
+    GAMMA,
+    KIND,
+    MINIMUM,
+    POWER,
+    STEP_EPOCHS,
+    TOTAL,
+    WARMUP,
+)
+from .optimizers import RATE
+
+CONSTANT, STEP, EXPONENTIAL, COSINE, INVSCALING, ADAPTIVE = range(6)
+
+
+@device_function
+def _power(factor, k):
+    """factor**k by squaring."""
+    result = 1.0
+    while k > 0:
+        if k % 2 == 1:
+            result *= factor
+        factor *= factor
+        k //= 2
+    return result
+
+
+@device_function(inline="never")
+def learning_rate(schedule, watch, q, epoch, rows):
+    """Of net q in an epoch. schedule : (SCHEDULE_ROWS, L). watch : (WATCH_ROWS, L)."""
+    kind, base = int(schedule[KIND, q]), schedule[BASE, q]
+    warmup = int(schedule[WARMUP, q])
+    t = epoch - warmup
+    if t < 0:
+        return base * (float(epoch + 1) / float(warmup + 1))
+    if kind == ADAPTIVE:
+        return watch[ADAPTED, q]
+    if kind == STEP:
+        return base * _power(schedule[GAMMA, q], t // int(schedule[STEP_EPOCHS, q]))
+    if kind == EXPONENTIAL:
+        return base * _power(schedule[GAMMA, q], t)
+    if kind == COSINE:
+        last = max(1, int(schedule[TOTAL, q]) - warmup)
+        cosine, _ = circle(float(t) / (2.0 * float(last)))
+        minimum = schedule[MINIMUM, q]
+        return fma(base - minimum, fma(0.5, cosine, 0.5), minimum)
+    if kind == INVSCALING:
+        return base * exp(-schedule[POWER, q] * log(1.0 + float(t) * float(rows)))
+    return base
+
+
+@device_function(inline="never")
+def set_rates(lane, rates, schedule, watch, epoch, rows):
+    """Learning rates of an epoch, rounded to the dtype of ``rates`` (RATES, L)."""
+    for q in lane_range(lane, schedule):
+        rates[RATE, q] = learning_rate(schedule, watch, q, epoch, rows)

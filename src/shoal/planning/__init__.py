@@ -1,0 +1,1 @@
+"""What is to be done: architectures, the order of their parameters, estimated costs, the plan."""

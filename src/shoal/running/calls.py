@@ -1,0 +1,147 @@
+"""Kernels with their arguments: the arrays of a run, and a workspace for each thread."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from ..kernels.lanes.vectors import LaneGroup
+from ..kernels.launching import kernels
+from ..kernels.launching.entries import Call, Kernel, Slice
+from ..kernels.launching.kernels import Training
+from ..kernels.layout import Data, State, Task, Workspace
+from ..kernels.memory import aligned
+from ..planning import cost_model
+from ..planning.architecture import initial_factors
+from ..planning.plan import Block
+from .dataset import Dataset
+from .state import Trained
+from .teams import Team
+from .workspaces import counts_of, evaluation_workspace, team_workspaces, training_workspace
+
+_NO_SLICE = Slice(0, 0)  # who launches says which
+
+
+def kernel_of(block: Block) -> Kernel:
+    """What trains and evaluates a block."""
+    if block.width.rows_in_lanes:
+        return kernels.TRAIN_ROWS_IN_LANES
+    return kernels.TRAIN_NETS_IN_LANES
+
+
+def _bind(
+    kernel: Kernel,
+    block: Block,
+    task: Task,
+    data: Data,
+    state: State,
+    workspaces: Sequence[Workspace],
+    evaluating: bool = False,
+) -> Call:
+    table, ordering = block.layers.table, block.ordering
+    arguments = [
+        Training(_NO_SLICE, task, ordering, int(evaluating), table, data, state, work)
+        for work in workspaces
+    ]
+    return kernel.bind(block.width.group(block.dtype), arguments)
+
+
+class TrainingCalls:
+    """The calls that train the blocks of a run, made when they are first asked for.
+
+    Parameters
+    ----------
+    trained : sequence of Trained
+    dataset : Dataset
+    threads : int
+    """
+
+    def __init__(self, trained: Sequence[Trained], dataset: Dataset, threads: int) -> None:
+        self.trained, self.dataset, self.threads = trained, dataset, threads
+        self.team: Team | None = None
+        self._shared: dict[int, Call] = {}
+        self._private: dict[int, list[Call]] = {}
+        block = trained[0].block
+        if len(trained) == 1 and block.groups == 1:
+            parts = min(threads, block.most_threads)
+            if parts > 1:
+                leader, *followers = team_workspaces(block, block.dtype, parts)
+                self._shared[0] = self._call(0, [leader])
+                self.team = Team(self._call(0, followers, kernels.FOLLOW), leader.own.team)
+
+    def _call(
+        self, number: int, workspaces: Sequence[Workspace], kernel: Kernel | None = None
+    ) -> Call:
+        block, state = self.trained[number].block, self.trained[number].state
+        data = self.dataset.training_data(block.architecture)
+        return _bind(kernel or kernel_of(block), block, block.task, data, state, workspaces)
+
+    def shared(self, number: int) -> Call:
+        """The call of a block's slices that end with an epoch: workspaces are the threads'."""
+        if number not in self._shared:
+            block = self.trained[number].block
+            threads = min(self.threads, block.groups)
+            works = [training_workspace(block, block.dtype) for _ in range(threads)]
+            self._shared[number] = self._call(number, works)
+        return self._shared[number]
+
+    def take_private(self, number: int) -> Call:
+        """A call for a piece that is cut inside an epoch: what the epoch has come to stays in its
+        workspace until the next slice, whichever thread takes that."""
+        if self.team is not None:
+            return self._shared[number]
+        free = self._private.setdefault(number, [])
+        if free:
+            return free.pop()
+        block = self.trained[number].block
+        work = training_workspace(block, block.dtype)
+        return self._call(number, [work] * self.threads)
+
+    def give_back(self, number: int, call: Call) -> None:
+        """Where a piece is at the end of an epoch again."""
+        self._private.setdefault(number, []).append(call)
+
+    def release(self, number: int) -> None:
+        """Forget the workspaces of a block that is done."""
+        self._shared.pop(number, None)
+        self._private.pop(number, None)
+
+    def following(self) -> AbstractContextManager[None]:
+        """Threads of a team are there in the block, if there is one."""
+        return nullcontext() if self.team is None else self.team.following(0)
+
+    def after_launch(self) -> None:
+        """To be called between launches."""
+        if self.team is not None:
+            self.team.after_launch()
+
+
+def compile_for(block: Block, followed: bool) -> None:
+    """Compile or load what trains a block. followed : by threads of a team."""
+    lane = block.width.group(block.dtype)
+    for kernel in (kernel_of(block), *((kernels.FOLLOW,) if followed else ())):
+        kernel.prepare(lane)
+
+
+def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
+    """The call that writes final losses and score counts to new arrays of ``trained``."""
+    block, state, rows = trained.block, trained.state, dataset.scored
+    n, L, dtype = len(rows.X), block.width.lanes, block.dtype
+    tile, stride = cost_model.tile_of(block.architecture, block.width, n, dtype, trains=False)
+    task = block.task._replace(
+        rows=n, batch=n, tile=tile, stride=stride, weighted=int(rows.weights is not None), panels=0
+    )
+    trained.loss = aligned((block.groups, 1, L), dtype)
+    trained.counts = aligned((block.groups, counts_of(task) + 1, L), dtype)
+    state = state._replace(params=trained.params, losses=trained.loss, scores=trained.counts)
+    data = dataset.scored_data(block.architecture)
+    works = [evaluation_workspace(block, task, dtype) for _ in range(min(threads, block.groups))]
+    return _bind(kernel_of(block), block, task, data, state, works, evaluating=True)
+
+
+def initialisation_call(trained: Trained, threads: int) -> Call:
+    """The call that draws a block's initial weights."""
+    block, state = trained.block, trained.state
+    arguments = kernels.Initialisation(
+        _NO_SLICE, block.layers.table, state.params, state.seeds,
+        *initial_factors(block.architecture),
+    )  # fmt: skip
+    return kernels.INITIALISE.bind(LaneGroup(block.dtype, 1), [arguments] * threads)

@@ -1,0 +1,147 @@
+"""A plan is run on a data set: initial weights, training, final scores."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..inputs.grid import Grid
+from ..kernels.code.environment import default_threads
+from ..kernels.launching import parallel
+from ..kernels.layout import INTERRUPTED, RUNNING, STATUS
+from ..planning.plan import Plan
+from .calls import TrainingCalls, compile_for, evaluation_call, initialisation_call
+from .dataset import Dataset
+from .interrupts import noting
+from .progress import Monitor
+from .scheduler import Scheduler
+from .state import Trained, allocate
+
+# Weights whose drawing is worth starting threads: about a millisecond's.
+_MANY_WEIGHTS: Final = 100_000
+# Seconds of evaluating that are worth starting threads, and that who pressed Ctrl-C waits for.
+_WORTH_THREADS: Final = 0.002
+_PATIENCE: Final = 0.3
+# Pieces for each thread, so that threads end together.
+_PIECES: Final = 8
+
+
+class Run:
+    """One training of all nets of a plan on one data set.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is trained.
+    grid : Grid
+        The nets' settings.
+    dataset : Dataset
+    orders : (N,) array
+        Seeds of the row orders.
+    threads : int or None
+        None: as many as `default_threads` says.
+    monitor : Monitor, optional
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        grid: Grid,
+        dataset: Dataset,
+        orders: NDArray[np.uint64],
+        threads: int | None = None,
+        monitor: Monitor | None = None,
+    ) -> None:
+        self.plan, self.dataset = plan, dataset
+        self.threads = threads or default_threads()
+        self.monitor = monitor or Monitor()
+        self.interrupted = False
+        self.trained = [
+            Trained(block, allocate(block, grid, orders, dataset.dtype)) for block in plan.blocks
+        ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds: all but the progress bar, which belongs to this process."""
+        return {**self.__dict__, "monitor": Monitor()}
+
+    def initialise(self) -> None:
+        """Draw the initial weights."""
+        for trained in self.trained:
+            state, groups = trained.state, trained.block.groups
+            threads = min(self.threads, groups) if state.params.size > _MANY_WEIGHTS else 1
+            with self.monitor.reporting_compilation():
+                call = initialisation_call(trained, threads)
+            slices = [(0, *part, 0, 0) for part in _parts(groups, _PIECES * threads)]
+            with noting(_nothing):
+                parallel.launch_all([call], slices, threads)
+            if trained.block.architecture.keeps_best:
+                state.best[...] = state.params
+
+    def train(
+        self, checkpoints: Sequence[int] = (), checkpoint: Callable[[int], None] | None = None
+    ) -> None:
+        """Train all nets; on Ctrl-C stop within a launch and mark what is not finished.
+
+        Parameters
+        ----------
+        checkpoints : ascending ints
+            Numbers of epochs after which ``checkpoint`` is called with that number.
+        """
+        calls = TrainingCalls(self.trained, self.dataset, self.threads)
+        try:
+            with self.monitor.reporting_compilation():
+                for trained in self.trained:
+                    compile_for(trained.block, calls.team is not None)
+            Scheduler(
+                self.plan, self.trained, calls, self.threads, self.monitor, tuple(checkpoints),
+                checkpoint or _nothing,
+            ).run()  # fmt: skip
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
+        finally:
+            for trained in self.trained:
+                status = trained.state.progress[:, STATUS]
+                status[status == RUNNING] = INTERRUPTED
+
+    def evaluate(self) -> None:
+        """Loss and score of all nets: on the validation rows, or on the training rows."""
+        rows = len(self.dataset.scored.X)
+        seconds = [
+            trained.block.seconds_of_epoch * trained.block.groups * rows / trained.block.task.rows
+            for trained in self.trained
+        ]
+        for trained in self.trained:
+            trained.loss, trained.counts = None, None
+        if self.interrupted and sum(seconds) > _PATIENCE:
+            return
+        threads = self.threads if sum(seconds) > _WORTH_THREADS else 1
+        calls = [evaluation_call(trained, self.dataset, threads) for trained in self.trained]
+        slices = [
+            (number, *part, 0, 0)
+            for number, trained in enumerate(self.trained)
+            for part in _parts(trained.block.groups, _PIECES * threads if threads > 1 else 1)
+        ]
+        control = parallel.new_control()
+
+        def stop() -> None:
+            control[parallel.STOPPED] = 1
+
+        try:
+            with noting(stop):
+                parallel.launch_all(calls, slices, threads, control)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
+
+
+def _parts(count: int, parts: int) -> list[tuple[int, int]]:
+    """(start, stop) of at most so many equal parts of ``count`` things."""
+    parts = min(count, parts)
+    return list(pairwise(count * k // parts for k in range(parts + 1)))
+
+
+def _nothing(epoch: int = 0) -> None:
+    """Called where nobody looks."""
