@@ -64,7 +64,7 @@ def lane_width(dtype: Any, register_bytes: int) -> LaneWidth:
 
 
 def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
-    """Lanes where they are rows of one net: 64 bytes of rows, with tiles of 4 units x 2 values of rows.
+    """Lanes of rows of one net: 64 bytes, with tiles of 4 units x 2 vectors of rows.
 
     The least of four runs by turns, in us a step on one core with AVX-512 (3-4-1 with 4 rows in
     float64, 4-32-16-4 with 10,000 rows, 784-128-10 with 64, the rest with 32; adam but for 3-4-1,
