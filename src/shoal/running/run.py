@@ -1,6 +1,7 @@
 """A plan is run on a data set: initial weights, training, final scores."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ class Run:
             with self.monitor.reporting_compilation():
                 call = initialisation_call(trained, threads)
             slices = [(0, *part, 0, 0) for part in _parts(groups, _PIECES * threads)]
-            with noting(_nothing):
+            with noting(_nothing) if threads > 1 else nullcontext():
                 parallel.launch_all([call], slices, threads)
             if trained.block.architecture.keeps_best:
                 state.best[...] = state.params

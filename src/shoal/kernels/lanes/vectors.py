@@ -65,7 +65,7 @@ class LaneGroup:
     @property
     def key(self):
         """What tells groups of different types apart."""
-        return self.dtype.name, self.n, self.tile, self.rows
+        return self.dtype.char, self.n, self.tile, self.rows
 
 
 class LaneGroupType(types.Type):
@@ -127,7 +127,7 @@ class _MaskModel(models.PrimitiveModel):
 
 @functools.cache
 def _lane_group_type(dtype, n, tile, rows):
-    return LaneGroupType(getattr(types, dtype), n, tile, rows)
+    return LaneGroupType(getattr(types, np.dtype(dtype).name), n, tile, rows)
 
 
 def lane_group_type(lane):

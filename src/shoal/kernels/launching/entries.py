@@ -167,6 +167,7 @@ class Kernel:
         self.name = function.__name__
         self.function, self.arguments = function, arguments
         self.field = field_of(self.name, arguments, {"own": own})
+        self._size = 1 + self.field.words
         self._entries: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
@@ -194,7 +195,7 @@ class Kernel:
         if CHECKED:
             for each in arguments:
                 check(self.field, each, lane.dtype)
-        words = np.array([words_of(self.field, each) for each in arguments], np.int64)
+        words = np.array([words_of(self._size, each) for each in arguments], np.int64)
         return Call(self, lane, arguments, self.address(lane), words)
 
     def run_plain(self, lane: LaneGroup, arguments: Any) -> None:

@@ -85,15 +85,16 @@ def _append(words: list[int], values: Any) -> None:
             words.append(int(value))
 
 
-def words_of(field: Field, arguments: Any) -> list[int]:
+def words_of(size: int, arguments: Any) -> list[int]:
     """The block of words of a kernel's arguments, which must live as long as it is used.
 
-    An array that is read-only or not C-contiguous raises a TypeError.
+    size : of the block, as the kernel reads it. An array that is read-only or not C-contiguous
+    raises a TypeError.
     """
     words = [VERSION]
     _append(words, arguments)
-    if len(words) != 1 + field.words:
-        raise TypeError(f"{field.name} must have {field.words} words, not {len(words) - 1}")
+    if len(words) != size:
+        raise TypeError(f"a kernel's block must have {size} words, not {len(words)}")
     return words
 
 
