@@ -22,7 +22,7 @@ from shoal.kernels.lanes.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes.primitives import fetch, store
+from shoal.kernels.lanes.primitives import load, store
 from shoal.kernels.lanes.vectors import LaneGroup
 
 pytestmark = pytest.mark.kernels
@@ -38,7 +38,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def _evaluate(lane, x, out):
     n = x.shape[0]
     for i in range(n):
-        v = fetch(lane, x, i)
+        v = load(lane, x, i)
         store(lane, out, i, exp(v))
         store(lane, out, n + i, expm1(v))
         store(lane, out, 2 * n + i, log(v))

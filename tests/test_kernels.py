@@ -10,7 +10,7 @@ from numba import njit
 import shoal
 from shoal import reference
 from shoal.inputs.settings import ACTIVATIONS
-from shoal.kernels.lanes.primitives import fetch, fma, store
+from shoal.kernels.lanes.primitives import fma, load, store
 from shoal.kernels.lanes.vectors import LaneGroup
 from shoal.kernels.nets_in_lanes import gathering
 
@@ -156,7 +156,7 @@ def test_a_broken_loss_is_seen(output, loss, monkeypatch):
 @njit
 def _fma(lane, x, y, z, out):
     for p in range(len(x)):
-        store(lane, out, p, fma(fetch(lane, x, p), fetch(lane, y, p), fetch(lane, z, p)))
+        store(lane, out, p, fma(load(lane, x, p), load(lane, y, p), load(lane, z, p)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -16,12 +16,12 @@ from .kernels.layout import (
     ADAPTED,
     BEST,
     EPOCHS,
+    MONITOR_FIELDS,
     PATIENCE,
     STALE,
     STATUS,
     STOPPED,
     WAITED,
-    WATCH_ROWS,
 )
 from .model import History, Model, Resume, Trace
 from .planning.parameters import pack, unpack
@@ -144,7 +144,7 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
     block, state = run.trained[0].block, run.trained[0].state
     for name, there, here in (
         ("params", resume.params, state.params),
-        ("moments", resume.moments, state.moments),
+        ("moments", resume.moments, state.optimizer_state),
     ):
         if there.shape != here.shape[1:2]:
             raise ValueError(
@@ -155,15 +155,15 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
     if not any(np.array_equal(told, of_training) for of_training in (params, resume.best)):
         params = told
     state.params[0] = params[:, np.newaxis]
-    state.moments[0] = resume.moments[:, np.newaxis]
+    state.optimizer_state[0] = resume.moments[:, np.newaxis]
     if state.best.shape[1]:
         known = len(resume.best) == state.best.shape[1]
         state.best[0] = (resume.best if known else resume.params)[:, np.newaxis]
-    if len(resume.watch) not in (0, WATCH_ROWS):
+    if len(resume.watch) not in (0, MONITOR_FIELDS):
         raise ValueError(
-            f"warm_start has watch of shape {resume.watch.shape}, but must have ({WATCH_ROWS},)"
+            f"warm_start has watch of shape {resume.watch.shape}, but must have ({MONITOR_FIELDS},)"
         )
-    if not state.watch.shape[1]:
+    if not state.monitor.shape[1]:
         return
     if len(resume.watch):
         validated = not np.isnan(model.results["val_loss"])
@@ -171,10 +171,10 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
             run.dataset.validation is not None
         ):  # the watched loss is of the same kind
             for row in (BEST, WAITED, STALE):
-                state.watch[0, row] = resume.watch[row]
+                state.monitor[0, row] = resume.watch[row]
         if same_rate:
-            state.watch[0, ADAPTED] = resume.watch[ADAPTED]
-    if state.watch[0, WAITED, 0] >= state.watch[0, PATIENCE, 0]:
+            state.monitor[0, ADAPTED] = resume.watch[ADAPTED]
+    if state.monitor[0, WAITED, 0] >= state.monitor[0, PATIENCE, 0]:
         state.progress[0, STATUS] = STOPPED
         state.alive[0] = 0
 

@@ -115,7 +115,7 @@ class Sweep:
         trained, g, lane = self._place(i)
         block, architecture, state = trained.block, trained.block.architecture, trained.state
         params = state.params[g, :, lane]
-        if architecture.keeps_best and state.watch[g, BEST, lane] < np.inf:
+        if architecture.keeps_best and state.monitor[g, BEST, lane] < np.inf:
             params = state.best[g, :, lane]
         weights, biases, norms = unpack(params, block.layers)
         settings = self._grid.settings(i)
@@ -130,9 +130,9 @@ class Sweep:
         resume = Resume(
             int(state.progress[g, EPOCHS, lane]),
             state.params[g, :, lane].copy(),
-            state.moments[g, :, lane].copy(),
+            state.optimizer_state[g, :, lane].copy(),
             state.best[g, :, lane].copy(),
-            state.watch[g, :, lane].copy(),
+            state.monitor[g, :, lane].copy(),
         )
         return Model(
             weights,

@@ -42,7 +42,7 @@ sum does not reduce over. A release that changes the order says so.
    elementwise is a written formula of IEEE operations and explicit fma: no fast-math, no
    contraction, no approximate reciprocal, no flush to zero. exp, log, tanh and the like are the
    polynomials in `elementary`. Learning rates of a schedule are float64 until they are rounded to
-   the dtype; watched losses are compared in float64.
+   the dtype; monitored losses are compared in float64.
 6. NaN that leaves a kernel is the one canonical NaN.
 
 Products that feed a sum are explicit fma, so that no compiler can contract them differently.

@@ -10,22 +10,21 @@ from numpy.typing import NDArray
 from ..inputs.settings import check_rows, check_together, dropout_rates
 from ..inputs.targets import Target
 from ..kernels import layout
-from ..kernels.step import layers as codes
-from ..kernels.step import losses, optimizers, random, schedules
+from ..kernels.step import activations, losses, optimizers, random, schedules
 
 ACTIVATION_CODES = {
-    "identity": codes.IDENTITY,
-    "sigmoid": codes.SIGMOID,
-    "tanh": codes.TANH,
-    "relu": codes.RELU,
-    "leaky_relu": codes.LEAKY_RELU,
-    "elu": codes.ELU,
-    "selu": codes.SELU,
-    "gelu": codes.GELU,
-    "silu": codes.SILU,
-    "softplus": codes.SOFTPLUS,
-    "exp": codes.EXP,
-    "softmax": codes.SOFTMAX,
+    "identity": activations.IDENTITY,
+    "sigmoid": activations.SIGMOID,
+    "tanh": activations.TANH,
+    "relu": activations.RELU,
+    "leaky_relu": activations.LEAKY_RELU,
+    "elu": activations.ELU,
+    "selu": activations.SELU,
+    "gelu": activations.GELU,
+    "silu": activations.SILU,
+    "softplus": activations.SOFTPLUS,
+    "exp": activations.EXP,
+    "softmax": activations.SOFTMAX,
 }
 LOSS_CODES = {
     "squared_error": losses.SQUARED_ERROR,
@@ -122,7 +121,7 @@ class Architecture(NamedTuple):
     keeps_best: bool = False
 
     @property
-    def watched(self) -> bool:
+    def monitored(self) -> bool:
         """Whether the losses of its epochs have consequences."""
         return self.adaptive or self.keeps_best
 

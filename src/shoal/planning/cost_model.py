@@ -14,12 +14,12 @@ from .architecture import Architecture
 
 # Rows of a tile, so that values and deltas stay in the L2 cache.
 _TILE_BYTES = 512 * 1024
-SMALLEST_TILE, LARGEST_TILE = 64, layout.CHUNK
+SMALLEST_TILE, LARGEST_TILE = 64, layout.ACCUMULATION_BLOCK
 # Weights times rows, from which on threads that share a net gain more than they wait: of a step of
 # one chunk, whose units they divide, and of a chunk, where they divide those. On two cores, in
 # units: 30-100-2 with 80 rows 0.95 times as fast, 128-64-10 with 32 rows 1.28, 64-64-10 with 64
 # rows 1.23, 100-50-10 with 64 rows 1.18; in chunks: 8-32-1 1.45, 20-64-64-2 1.55.
-WORTH_A_TEAM, CHUNK_WORTH_A_TEAM = 280_000, 60_000
+WORTH_A_TEAM, BLOCK_WORTH_A_TEAM = 280_000, 60_000
 _SIDE_BY_SIDE = 1.1  # time of a thread beside others, in that of one alone
 
 
@@ -138,8 +138,8 @@ def worth_a_team(architecture: Architecture, rows_in_lanes: bool, rows: int) -> 
     if not rows_in_lanes or architecture.batch_norm:
         return False
     products = sum(i * o for i, o in pairwise(architecture.widths))
-    if rows > layout.CHUNK:
-        return products * layout.CHUNK >= CHUNK_WORTH_A_TEAM
+    if rows > layout.ACCUMULATION_BLOCK:
+        return products * layout.ACCUMULATION_BLOCK >= BLOCK_WORTH_A_TEAM
     return products * rows >= WORTH_A_TEAM
 
 
@@ -176,7 +176,7 @@ def choose(
     batch = architecture.batch
     groups = math.ceil(nets / lanes)
     of_group = lanes * seconds_of_step(architecture, False, batch, dtype, lanes)
-    still = batch == rows and batch <= layout.CHUNK
+    still = batch == rows and batch <= layout.ACCUMULATION_BLOCK
     of_net = seconds_of_step(architecture, True, batch, dtype, lanes, still)
     turns = (_turns(groups, threads), _turns(nets, threads)) if alone else (groups, nets)
     if nets == 1 and alone and worth_a_team(architecture, True, batch):
@@ -205,7 +205,7 @@ def tile_of(
 ) -> tuple[int, int]:
     """Rows of a tile of so many rows, and the stride from unit to unit."""
     lane_bytes = width.lanes * np.dtype(dtype).itemsize
-    tile = min(rows, layout.CHUNK)
+    tile = min(rows, layout.ACCUMULATION_BLOCK)
     if not width.rows_in_lanes:
         tile = tile_rows(rows, sum(architecture.widths[1:]), lane_bytes)
     elif not trains:  # in training a tile is a chunk of the gradient

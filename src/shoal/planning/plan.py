@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..inputs.grid import Grid
 from ..inputs.targets import Target
 from ..kernels import layout
-from ..kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER, Task
-from ..kernels.step import losses, optimizers
+from ..kernels.arguments import Task
+from ..kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER
+from ..kernels.step import optimizers, scores
 from . import cost_model
 from .architecture import (
     ACTIVATION_CODES,
@@ -29,7 +30,7 @@ from .architecture import (
 )
 from .cost_model import LaneWidth
 
-_MOST_STANDING = 8 * 2**20  # bytes of rows that stay where they were brought
+_MOST_LOADED = 8 * 2**20  # bytes of rows that stay where they were brought
 _PANELS = 32  # inputs from which on panels of units are faster: with 16 inputs they were not
 
 
@@ -87,11 +88,12 @@ class Block:
         return self.architecture.keeps_best or int(self.epochs.min()) < self.last_epoch
 
     @property
-    def state_rows(self) -> int:
+    def state_size(self) -> int:
         """Numbers of optimizer state that a net keeps."""
         optimizer = self.architecture.optimizer
         return (
-            optimizers.MOMENTS[optimizer] * self.task.parameters + optimizers.NET_STATE[optimizer]
+            optimizers.STATE_PER_PARAMETER[optimizer] * self.task.parameters
+            + optimizers.STATE_PER_NET[optimizer]
         )
 
     @property
@@ -105,12 +107,12 @@ class Block:
         task = self.task
         if not cost_model.worth_a_team(self.architecture, self.width.rows_in_lanes, task.batch):
             return 1
-        if task.batch > layout.CHUNK:
-            return -(-task.batch // layout.CHUNK)
+        if task.batch > layout.ACCUMULATION_BLOCK:
+            return -(-task.batch // layout.ACCUMULATION_BLOCK)
         return max(1, max(self.architecture.widths[1:]) // 4)
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """Places for tiles of rows in lanes: one each, where every batch is of the same chunks
         and they are not too large, as they then stay where they were brought."""
         task, L = self.task, self.width.rows
@@ -121,15 +123,7 @@ class Block:
         chunks = -(-task.batch // task.tile)
         inputs, outputs = (-(-count // L) * L for count in (task.inputs, task.outputs))
         numbers = chunks * (2 * inputs + outputs + 1) * task.stride * L
-        return chunks if numbers * self.dtype.itemsize <= _MOST_STANDING else 1
-
-    @property
-    def tiles_of_epoch(self) -> int:
-        """Tiles of one epoch, those of the validation rows included."""
-        task = self.task
-        full, last = divmod(task.rows, task.batch)
-        tiles = full * -(-task.batch // task.tile) + -(-last // task.tile)
-        return tiles + -(-task.validation_rows // max(1, task.validation_tile))
+        return chunks if numbers * self.dtype.itemsize <= _MOST_LOADED else 1
 
     @cached_property
     def seconds_of_epoch(self) -> float:
@@ -142,7 +136,7 @@ class Block:
             return cost_model.seconds_of_step(architecture, rows_in_lanes, rows, dtype, lanes)
 
         seconds = full * step(task.batch) + (step(last) if last else 0)
-        if architecture.watched or architecture.every == 1:
+        if architecture.monitored or architecture.every == 1:
             seconds += step(task.validation_rows) / 3 if task.validation_rows else 0
         return lanes * seconds
 
@@ -243,7 +237,7 @@ def _in_panels(architecture: Architecture, rows: int, width: LaneWidth, dtype: A
     """Whether the weights of the first layer stand in panels of units, as it then reads rows where
     the data has them: not of rows that stay where they were brought."""
     inputs, units = architecture.widths[:2]
-    stay = architecture.batch == rows and 2 * rows * inputs * dtype.itemsize <= _MOST_STANDING
+    stay = architecture.batch == rows and 2 * rows * inputs * dtype.itemsize <= _MOST_LOADED
     able = width.rows_in_lanes and units % width.rows == 0 and not architecture.clips_norm
     return able and not architecture.drops_inputs and not stay and inputs >= _PANELS
 
@@ -257,10 +251,17 @@ def _task(
     if not architecture.batch_norm:  # which needs a whole batch at each layer
         tile, _ = cost_model.tile_of(architecture, width, architecture.batch, dtype)
     least = tile if not width.rows_in_lanes else 0
-    looked_at = layout.CHUNK if width.rows_in_lanes else cost_model.SMALLEST_TILE
+    looked_at = layout.ACCUMULATION_BLOCK if width.rows_in_lanes else cost_model.SMALLEST_TILE
     validation_tile = min(
         rows[1],
         max(least, cost_model.tile_of(architecture, width, looked_at, dtype, trains=False)[0]),
+    )
+    full, last = divmod(rows[0], architecture.batch)
+    batch_tiles = -(-architecture.batch // tile)
+    training_tiles = full * batch_tiles + -(-last // tile)
+    # where lanes are rows, batch norm runs along the parameters of a net, which are in one lane
+    fused = architecture.batch <= min(tile, layout.ACCUMULATION_BLOCK) and not (
+        architecture.clips_norm or (width.rows_in_lanes and architecture.batch_norm)
     )
     stride = cost_model.row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
     return Task(
@@ -274,11 +275,16 @@ def _task(
         record_every=architecture.every,
         validation_rows=rows[1],
         validation_tile=validation_tile,
+        batch_tiles=batch_tiles,
+        training_tiles=training_tiles,
+        epoch_tiles=training_tiles + -(-rows[1] // max(1, validation_tile)),
         output=ACTIVATION_CODES[architecture.output],
         loss=LOSS_CODES[architecture.loss],
         optimizer=architecture.optimizer,
         score=score,
+        counts=architecture.widths[-1] if score == scores.RESIDUALS else 1,
         mean=int(architecture.mean),
+        fused=int(fused),
         weighted=int(weighted or architecture.class_weight is not None),
         penalised=int(architecture.penalised),
         decays=int(architecture.decays),
@@ -289,18 +295,18 @@ def _task(
         drops_inputs=int(architecture.drops_inputs),
         scheduled=int(architecture.scheduled),
         panels=int(_in_panels(architecture, rows[0], width, dtype)),
-        watched=int(architecture.watched),
+        monitored=int(architecture.monitored),
     )
 
 
 def score_code(target: Target, architecture: Architecture) -> int:
     """What the score of nets of this architecture counts."""
     if target.kind == "numbers":
-        return losses.RESIDUALS
+        return scores.RESIDUALS
     largest = architecture.widths[-1] > 1 and (
         target.kind == "labels" or architecture.output == "softmax"
     )
-    return losses.LARGEST if largest else losses.SIDES
+    return scores.LARGEST if largest else scores.SIDES
 
 
 def make_plan(

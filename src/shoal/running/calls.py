@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from ..kernels.arguments import Data, State, Task, Workspace
 from ..kernels.lanes.vectors import LaneGroup
 from ..kernels.launching import kernels
 from ..kernels.launching.entries import Call, Kernel, Slice
 from ..kernels.launching.kernels import Training
-from ..kernels.layout import Data, State, Task, Workspace
 from ..kernels.memory import aligned
 from ..planning import cost_model
 from ..planning.architecture import initial_factors
@@ -15,7 +15,7 @@ from ..planning.plan import Block
 from .dataset import Dataset
 from .state import Trained
 from .teams import Team
-from .workspaces import counts_of, evaluation_workspace, team_workspaces, training_workspace
+from .workspaces import evaluation_workspace, team_workspaces, training_workspace
 
 _NO_SLICE = Slice(0, 0)  # who launches says which
 
@@ -130,7 +130,7 @@ def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
         rows=n, batch=n, tile=tile, stride=stride, weighted=int(rows.weights is not None), panels=0
     )
     trained.loss = aligned((block.groups, 1, L), dtype)
-    trained.counts = aligned((block.groups, counts_of(task) + 1, L), dtype)
+    trained.counts = aligned((block.groups, task.counts + 1, L), dtype)
     state = state._replace(params=trained.params, losses=trained.loss, scores=trained.counts)
     data = dataset.scored_data(block.architecture)
     works = [evaluation_workspace(block, task, dtype) for _ in range(min(threads, block.groups))]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..inputs.sample_weights import row_weights
 from ..inputs.targets import Target
-from ..kernels.layout import Data
+from ..kernels.arguments import Data, Samples
 from ..planning.architecture import Architecture
 from .scores import variation
 
@@ -90,13 +90,12 @@ class Dataset:
             rows, other, none = self.rows, self.validation, np.zeros(0, self.dtype)
             weights = self.weights(architecture, rows)
             by = weights if other is None else other.weights
+            validation = Samples(none, none, none)
+            if other is not None:
+                validation = self._samples(architecture, other, by)
             self._data[key] = Data(
-                rows.X.ravel(),
-                self.targets(architecture, rows),
-                none if weights is None else weights.astype(self.dtype),
-                none if other is None else other.X.ravel(),
-                none if other is None else self.targets(architecture, other),
-                none if other is None or by is None else by.astype(self.dtype),
+                self._samples(architecture, rows, weights),
+                validation,
                 int(other is not None and by is not None),
                 _rounded(self.variation(architecture, by), self.dtype),
             )
@@ -105,10 +104,13 @@ class Dataset:
     def scored_data(self, architecture: Architecture) -> Data:
         """The rows that nets of this architecture are scored on after training."""
         rows, none = self.scored, np.zeros(0, self.dtype)
-        weights = none if rows.weights is None else rows.weights.astype(self.dtype)
-        return Data(
-            rows.X.ravel(), self.targets(architecture, rows), weights, none, none, none, 0, none
-        )
+        samples = self._samples(architecture, rows, rows.weights)
+        return Data(samples, Samples(none, none, none), 0, none)
+
+    def _samples(self, architecture: Architecture, rows: Rows, weights: Any) -> Samples:
+        """These rows as kernels take them."""
+        of_rows = np.zeros(0, self.dtype) if weights is None else weights.astype(self.dtype)
+        return Samples(rows.X.ravel(), self.targets(architecture, rows), of_rows)
 
 
 def _rounded(values: NDArray[np.float64], dtype: Any) -> Floats:

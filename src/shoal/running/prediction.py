@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.arguments import Task
 from ..kernels.code.environment import default_threads, register_bytes
 from ..kernels.launching import kernels, parallel
 from ..kernels.launching.entries import Slice
-from ..kernels.layout import Task
 from ..planning import cost_model
 from ..planning.architecture import ACTIVATION_CODES, Architecture, positions
 from ..planning.parameters import BatchNorm, pack

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.layout import RUNNING, SHARED_ORDER, STATUS, State
+from ..kernels.arguments import State
+from ..kernels.layout import RUNNING, SHARED_ORDER, STATUS
 from ..planning.plan import Plan
 
 # Groups that are left, of those before, at which it pays to move all of a block's numbers. 1,000
@@ -13,7 +14,7 @@ _WORTH = 0.9
 
 
 def repack(plan: Plan, number: int, state: State) -> None:
-    """Move running nets of a block into the places of nets that are done, so that groups are full.
+    """Move running nets of a block into the slots of nets that are done, so that groups are full.
 
     Only between launches, and not where Ctrl-C may strike. Nets that share a row order stay among
     themselves.
@@ -60,9 +61,9 @@ def _order(running: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.int
     return order.reshape(groups, lanes)[of_groups].ravel()
 
 
-def _fill(order: NDArray[np.int64], alive: NDArray[np.bool_], places: NDArray[np.int64]) -> None:
-    """Exchange entries of ``order`` among places, so that what is alive stands in the first."""
-    front = int(alive[places].sum())
-    holes = places[:front][~alive[places[:front]]]
-    behind = places[front:][alive[places[front:]]]
+def _fill(order: NDArray[np.int64], alive: NDArray[np.bool_], slots: NDArray[np.int64]) -> None:
+    """Exchange entries of ``order`` among slots, so that what is alive stands in the first."""
+    front = int(alive[slots].sum())
+    holes = slots[:front][~alive[slots[:front]]]
+    behind = slots[front:][alive[slots[front:]]]
     order[holes], order[behind] = behind, holes

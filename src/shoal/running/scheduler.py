@@ -70,7 +70,7 @@ class _Pace:
 
     def __init__(self, trained: Trained) -> None:
         block = trained.block
-        self.tile_seconds = block.seconds_of_epoch / block.tiles_of_epoch  # of one group
+        self.tile_seconds = block.seconds_of_epoch / block.task.epoch_tiles  # of one group
         self.longest = _FIRST_SLICE  # slice that it is trusted for
 
     def measure(self, slices: list[tuple[int, float]]) -> None:
@@ -173,7 +173,7 @@ class Scheduler:
         limits = trained.state.progress[piece.first : piece.last, layout.LIMIT]
         if block.task.panels:
             trained.transpose_panels(piece.first, piece.last, to_panels=True)
-        per_epoch = block.tiles_of_epoch
+        per_epoch = block.task.epoch_tiles
         last = min(piece.until, int(limits.max()))
         return _Active(piece, trained, per_epoch * piece.epoch, per_epoch * last)
 
@@ -205,7 +205,7 @@ class Scheduler:
     def _stop_of(self, active: _Active, seconds: float) -> int:
         """Where a slice of so long ends: with an epoch, but where one is longer than that and there
         is one group, inside it."""
-        pace, per_epoch = self._paces[active.piece.block], active.trained.block.tiles_of_epoch
+        pace, per_epoch = self._paces[active.piece.block], active.trained.block.task.epoch_tiles
         left, groups = active.last_tile - active.tile, active.groups
         if left * groups * pace.tile_seconds < (_SHORT if active.trained.seconds == 0 else seconds):
             return active.last_tile
@@ -216,7 +216,7 @@ class Scheduler:
         return min(active.tile + max(1, length), (epoch + 1) * per_epoch)
 
     def _call_of(self, active: _Active, stop: int) -> Call:
-        number, per_epoch = active.piece.block, active.trained.block.tiles_of_epoch
+        number, per_epoch = active.piece.block, active.trained.block.task.epoch_tiles
         if active.call is None and (stop % per_epoch or active.tile % per_epoch):
             active.call = self.calls.take_private(number)
         return active.call or self.calls.shared(number)
@@ -235,9 +235,9 @@ class Scheduler:
             tiles, seconds = (stop - active.tile) * active.groups, nanoseconds / 1e9
             measured.setdefault(number, []).append((tiles, seconds))
             active.trained.seconds += seconds
-            self._done[number] += tiles / block.tiles_of_epoch * block.seconds_of_epoch
+            self._done[number] += tiles / block.task.epoch_tiles * block.seconds_of_epoch
             active.tile = stop
-            if stop % block.tiles_of_epoch:
+            if stop % block.task.epoch_tiles:
                 inside.append(active)  # the next to go on, as it keeps a workspace
                 continue
             if active.call is not None:
@@ -275,13 +275,13 @@ class Scheduler:
         trained, first, per_epoch = (
             active.trained,
             active.piece.first,
-            active.trained.block.tiles_of_epoch,
+            active.trained.block.task.epoch_tiles,
         )
         state, block = trained.state, trained.block
         if active.tile % per_epoch and active.call is not None:
-            snapshot, size = active.call.arguments[0].work.kept, block.layers.size
+            snapshot, size = active.call.arguments[0].work.snapshot, block.layers.size
             state.params[first] = snapshot[:size]
-            state.moments[first] = snapshot[size:]
+            state.optimizer_state[first] = snapshot[size:]
             running = state.progress[first, layout.STATUS] == layout.RUNNING
             record = -(-(active.tile // per_epoch) // block.architecture.every)
             for records in (state.losses, state.learning_rates):  # written before validation

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..inputs.grid import Grid
 from ..inputs.settings import dropout_rates
 from ..kernels import layout
-from ..kernels.layout import FINISHED, RUNNING, STATUS, State
+from ..kernels.arguments import State
+from ..kernels.layout import FINISHED, RUNNING, STATUS
 from ..kernels.memory import aligned_all
 from ..kernels.step import optimizers
 from ..planning.architecture import SCHEDULE_CODES
@@ -41,7 +42,7 @@ def _or_infinity(value: float | None) -> float:
 
 
 def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
-    """The scalars of optimizer and loss, (groups, RATES, L)."""
+    """The scalars of optimizer and loss, (groups, RATE_FIELDS, L)."""
     names = {
         optimizers.RATE: "learning_rate",
         optimizers.MOMENTUM_RATE: "momentum",
@@ -64,7 +65,7 @@ def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
 
 
 def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
-    """The learning rates' schedules, (groups, SCHEDULE_ROWS, L); of nets without them no rows."""
+    """The learning rates' schedules, (groups, SCHEDULE_FIELDS, L); of nets without them no rows."""
     if not block.architecture.scheduled:
         return np.zeros((block.groups, 0, block.width.lanes))
     rows = {
@@ -77,22 +78,22 @@ def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
         layout.POWER: lanes("power"),
         layout.TOTAL: block.epochs,
     }
-    schedule = np.zeros((block.groups, layout.SCHEDULE_ROWS, block.width.lanes))
+    schedule = np.zeros((block.groups, layout.SCHEDULE_FIELDS, block.width.lanes))
     for row, values in rows.items():
         schedule[:, row] = values
     return schedule
 
 
-def _watch(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
-    """What decides on early stopping and the adaptive rate, (groups, WATCH_ROWS, L), if any."""
-    if not block.architecture.watched:
+def _monitor(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
+    """What decides on early stopping and the adaptive rate, (groups, MONITOR_FIELDS, L), if any."""
+    if not block.architecture.monitored:
         return np.zeros((block.groups, 0, block.width.lanes))
-    watch = np.zeros((block.groups, layout.WATCH_ROWS, block.width.lanes))
-    watch[:, layout.BEST] = math.inf
-    watch[:, layout.PATIENCE] = lanes("patience", _or_infinity)
-    watch[:, layout.TOLERANCE] = lanes("tolerance")
-    watch[:, layout.ADAPTED] = lanes("learning_rate")
-    return watch
+    monitor = np.zeros((block.groups, layout.MONITOR_FIELDS, block.width.lanes))
+    monitor[:, layout.BEST] = math.inf
+    monitor[:, layout.PATIENCE] = lanes("patience", _or_infinity)
+    monitor[:, layout.TOLERANCE] = lanes("tolerance")
+    monitor[:, layout.ADAPTED] = lanes("learning_rate")
+    return monitor
 
 
 def _set_dropout(dropout: Floats, block: Block, grid: Grid) -> None:
@@ -126,7 +127,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     architecture, records, size = block.architecture, block.records, block.layers.size
     lanes, drops = _Lanes(block, grid), architecture.drops or architecture.drops_inputs
     seeds = np.broadcast_to(grid.column("seed"), len(grid)).astype(np.uint64)
-    progress = np.zeros((G, layout.PROGRESS_ROWS, L), np.int64)
+    progress = np.zeros((G, layout.PROGRESS_FIELDS, L), np.int64)
     progress[:, layout.EPOCHS] = block.first_epoch
     progress[:, layout.LIMIT] = block.epochs
     running = block.epochs > block.first_epoch
@@ -134,9 +135,9 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     progress[:, STATUS] = np.where(running, RUNNING, FINISHED)
     rows = {
         "params": size,
-        "moments": block.state_rows,
+        "optimizer_state": block.state_size,
         "best": size if architecture.keeps_best else 0,
-        "rates": optimizers.RATES,
+        "rates": optimizers.RATE_FIELDS,
         "dropout": len(architecture.widths) - 1 if drops else 0,
         "alive": 1,
         "losses": records,
@@ -146,7 +147,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     }
     state = State(
         schedule=_schedule(block, lanes),
-        watch=_watch(block, lanes),
+        monitor=_monitor(block, lanes),
         seeds=seeds[block.nets],
         order_seeds=orders[block.nets if architecture.shuffle else block.nets[:, :0]],
         progress=progress,
@@ -160,7 +161,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
     if drops:
         _set_dropout(state.dropout, block, grid)
     if architecture.optimizer == optimizers.RPROP:  # its steps begin at the learning rate
-        state.moments[:, P : 2 * P] = state.rates[:, [optimizers.RATE]]
+        state.optimizer_state[:, P : 2 * P] = state.rates[:, [optimizers.RATE]]
     return state
 
 
@@ -190,7 +191,7 @@ class Trained:
         state = self.state
         if not self.block.architecture.keeps_best:
             return state.params
-        known = state.watch[:, [layout.BEST]] < np.inf
+        known = state.monitor[:, [layout.BEST]] < np.inf
         reported: Any = np.where(known, state.best, state.params)
         return reported
 
@@ -207,10 +208,10 @@ class Trained:
         block, state = self.block, self.state
         (inputs, units), L = block.architecture.widths[:2], block.width.rows
         count, P = inputs * units, block.task.parameters
-        moments = optimizers.MOMENTS[block.architecture.optimizer]
+        moments = optimizers.STATE_PER_PARAMETER[block.architecture.optimizer]
         shape = (units // L, L, inputs) if to_panels else (units // L, inputs, L)
         for g in range(start, stop):
-            parts = (state.moments[g, k * P :][:count] for k in range(moments))
+            parts = (state.optimizer_state[g, k * P :][:count] for k in range(moments))
             for part in (state.params[g, :count], state.best[g, :count], *parts):
                 if len(part):
                     part[:, 0] = part.reshape(shape).transpose(0, 2, 1).ravel()

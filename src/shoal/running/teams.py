@@ -12,7 +12,7 @@ from typing import Any
 
 from ..kernels.launching import parallel
 from ..kernels.launching.entries import Call
-from ..kernels.rows_in_lanes.team import MEETINGS, PARTS, STOPPED, TOO_LONG, WAITED
+from ..kernels.rows_in_lanes.team import ARRIVALS, PARTS, STOPPED, TOO_LONG, WAITED
 
 
 class Team:
@@ -22,7 +22,7 @@ class Team:
     ----------
     follow : Call
         Of the kernel that follows, with a workspace for each part but the leader's, which is 0.
-    team : (MEETINGS + ...,) int64 array
+    team : (ARRIVALS + ...,) int64 array
         What the threads have in common, of `kernels.rows_in_lanes.team.new_team`.
     """
 
@@ -38,7 +38,7 @@ class Team:
         """
         team, parts = self.team, range(1, 1 + len(self.follow.arguments))
         team[STOPPED] = team[WAITED] = 0
-        team[MEETINGS:] = 0
+        team[ARRIVALS:] = 0
 
         def run(part: int) -> None:
             call = self.follow.of_thread(part - 1)

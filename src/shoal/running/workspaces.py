@@ -7,49 +7,40 @@ from typing import Any
 import numpy as np
 
 from ..kernels import layout
+from ..kernels.arguments import RowByRow, SharedRows, Task, Workspace
 from ..kernels.layout import (
-    CHUNK,
+    ACCUMULATION_BLOCK,
     OWN_ORDER,
+    PARTIALS,
     SHARED_ORDER,
-    RowByRow,
-    SharedRows,
-    Task,
-    Workspace,
 )
 from ..kernels.memory import aligned, aligned_all
 from ..kernels.rows_in_lanes import team
-from ..kernels.step import losses, random
-from ..kernels.step import optimizers as rows_of
-from ..kernels.step.sums import PARTIALS
+from ..kernels.step import optimizers, random
 from ..planning.architecture import Architecture
 from ..planning.cost_model import LaneWidth
 from ..planning.plan import Block
 
 _OF_NETS = (
-    "deviations", "gradient", "total", "sums", "partials", "kept", "marks", "step", "tail_sums",
+    "deviations", "gradient", "total", "sums", "partials", "snapshot", "marks", "step", "tail_sums",
 )  # fmt: skip
 
 _SHARED = ("shared_inputs", "shared_targets", "shared_weights")
 # Arrays whose shapes are not a number of rows
-_OTHERS = ("order", "words", "own", "team", "brought", "starts", "rows_of_lanes")
+_OTHERS = ("order", "words", "own", "team", "loaded", "starts", "rows_of_lanes")
 _OF_ROWS = {
     own: [name for name in (*Workspace._fields, *own._fields) if name not in _OTHERS]
     for own in (RowByRow, SharedRows)
 }
-_OF_THE_NET = ("total", "sums", "step", "order", "kept", "marks")
+_OF_THE_NET = ("total", "sums", "step", "order", "snapshot", "marks")
 _BROUGHT = ("lane_inputs", "lane_targets", "lane_weights")
 # Chunks that a thread of a team takes until the gradients of all are added, so that threads seldom
 # wait for each other, as long as these stay in the L1 cache.
-_MOST_SLOTS, _SLOT_NUMBERS = 8, 8192
-
-
-def counts_of(task: Task) -> int:
-    """How many numbers the score counts."""
-    return task.outputs if task.score == losses.RESIDUALS else 1
+_MOST_BLOCKS, _BLOCK_NUMBERS = 8, 8192
 
 
 def _sums(task: Task) -> int:
-    return layout.SCORES + layout.SCORE_ROWS * counts_of(task)
+    return layout.SCORES + layout.SCORE_FIELDS * task.counts
 
 
 def _workspace(
@@ -57,10 +48,10 @@ def _workspace(
     width: LaneWidth,
     rows: Mapping[str, int],
     order: tuple[int, int] = (0, 0),
-    places: int = 1,
+    slots: int = 1,
     tile: int = 0,
 ) -> Workspace:
-    """Arrays of so many rows each, +0; of those that are not named, none. places : of tiles."""
+    """Arrays of so many rows each, +0; of those that are not named, none. slots : of tiles."""
     own, lanes = RowByRow if width.rows_in_lanes else SharedRows, width.rows or width.lanes
     shapes: dict[str, tuple[int, ...]] = {
         name: (rows.get(name, 0),)
@@ -72,7 +63,7 @@ def _workspace(
     arrays["order"] = np.zeros(order, np.int32)
     arrays["words"] = np.zeros(4 * random.RUN, np.uint32)
     if width.rows_in_lanes:
-        arrays["team"], arrays["brought"] = team.new_team(1), np.full(places, -1, np.int64)
+        arrays["team"], arrays["loaded"] = team.new_team(1), np.full(slots, -1, np.int64)
         arrays["starts"] = np.zeros(tile, np.int64)
     else:
         arrays["rows_of_lanes"] = np.zeros((tile, lanes), np.int32)
@@ -83,24 +74,23 @@ def _workspace(
 def training_workspace(block: Block, dtype: Any) -> Workspace:
     """For training one group of a block."""
     task, architecture, L = block.task, block.architecture, block.width.lanes
-    kept = block.layers.size + block.state_rows
+    snapshot = block.layers.size + block.state_size
     if block.width.rows_in_lanes:
         return _rows_in_lanes_workspace(
-            task, architecture, block.width, task.parameters, kept, block.places, dtype
+            task, architecture, block.width, task.parameters, snapshot, block.slots, dtype
         )
     units, widest = sum(architecture.widths[1:]), max(architecture.widths)
     P, stride = task.parameters, task.stride
-    at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
     rows = {
         "values": units * stride,
         "deltas": units * stride,
-        "gradient": block.width.tile[0] * widest + widest if at_once else P,
-        "total": P if task.batch > CHUNK else 0,
+        "gradient": block.width.tile[0] * widest + widest if task.fused else P,
+        "total": P if task.batch > ACCUMULATION_BLOCK else 0,
         "sums": _sums(task),
         "partials": PARTIALS,
-        "kept": kept,
-        "marks": layout.MARK_ROWS,
-        "step": rows_of.STEP_ROWS,
+        "snapshot": snapshot,
+        "marks": layout.MARK_FIELDS,
+        "step": optimizers.STEP_FIELDS,
         "shared_inputs": task.tile * task.inputs,
         "shared_targets": task.tile * task.outputs,
         "shared_weights": task.tile,
@@ -123,14 +113,14 @@ def _rows_in_lanes_workspace(
     architecture: Architecture,
     width: LaneWidth,
     P: int,
-    kept: int,
-    places: int,
+    snapshot: int,
+    slots: int,
     dtype: Any,
 ) -> Workspace:
     """For one net whose rows are the lanes.
 
-    P : parameters, 0 where none are trained. kept : numbers that are kept for a net. places : for
-    tiles that stay where they were brought.
+    P : parameters, 0 where none are trained. snapshot : numbers of a net. slots : for
+    tiles that stay where they were loaded.
     """
     L, widths, stride = width.rows, architecture.widths, task.stride
     units = sum(widths[1:]) + L  # squares may reach behind the last unit
@@ -142,28 +132,28 @@ def _rows_in_lanes_workspace(
         "deltas": units * stride,
         "sums": _sums(task),
         "tail_sums": _sums(task),
-        "lane_inputs": places * inputs,
-        "lane_targets": places * padded[-1] * L * stride,
+        "lane_inputs": slots * inputs,
+        "lane_targets": slots * padded[-1] * L * stride,
         "target_rows": padded[-1] * L * stride,
-        "lane_weights": places * stride,
-        "input_rows": places * inputs,
+        "lane_weights": slots * stride,
+        "input_rows": slots * inputs,
     }
     if P:
         rows |= {
             "gradient": P,
-            "total": P if task.batch > CHUNK else 0,
+            "total": P if task.batch > ACCUMULATION_BLOCK else 0,
             "partials": PARTIALS,
-            "kept": kept,
-            "marks": layout.MARK_ROWS,
-            "step": rows_of.STEP_ROWS,
+            "snapshot": snapshot,
+            "marks": layout.MARK_FIELDS,
+            "step": optimizers.STEP_FIELDS,
             "value_rows": sum(padded[1:]) * L * stride,
             "delta_rows": sum(padded[1:]) * L * stride,
-            "strip": max(i * L * o for i, o in pairwise(padded)),
+            "transposed_gradient": max(i * L * o for i, o in pairwise(padded)),
         }
         if architecture.batch_norm:
             rows |= {"normalised": units * stride, "deviations": units}
     return _workspace(
-        dtype, width, rows, (int(architecture.shuffle and P > 0), task.rows), places, tile
+        dtype, width, rows, (int(architecture.shuffle and P > 0), task.rows), slots, tile
     )
 
 
@@ -194,20 +184,20 @@ def prediction_workspace(
 
 def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     """For threads that share one net: they share what stands for the net as a whole, and where a
-    batch is one chunk its values too, else rows that stay where they were brought. What else they
-    bring and turn is their own."""
+    batch is one chunk its values too, else rows that stay where they were loaded. What else they
+    load and transpose is their own."""
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    chunks = block.task.batch > CHUNK
-    slots = parts * max(1, min(_MOST_SLOTS, _SLOT_NUMBERS // P)) if chunks else 1
+    chunks = block.task.batch > ACCUMULATION_BLOCK
+    blocks = parts * max(1, min(_MOST_BLOCKS, _BLOCK_NUMBERS // P)) if chunks else 1
     shared = {name: getattr(first, name) for name in _OF_THE_NET}
-    own = {"team": team.new_team(parts, slots)}
+    own = {"team": team.new_team(parts, blocks)}
     if chunks:
-        shared["gradient"] = aligned((slots * P, 1), dtype)
-        if block.places > 1:
+        shared["gradient"] = aligned((blocks * P, 1), dtype)
+        if block.slots > 1:
             shared |= {name: getattr(first, name) for name in _BROUGHT}
-            own |= {"input_rows": first.own.input_rows, "brought": first.own.brought}
+            own |= {"input_rows": first.own.input_rows, "loaded": first.own.loaded}
     else:
         shared |= {"values": first.values, "deltas": first.deltas}
         if block.task.clips_norm:  # else each part takes its step at once

@@ -1,26 +1,27 @@
-"""One group of nets: epochs, batches, tiles of rows, stopping. Written once for both engines.
+"""One group of nets: epochs, batches, tiles of rows, stopping. Written once for both meanings of
+the lanes.
 
-An engine is ``engine``, the lanes that a tile is computed in, and two functions, ``train_rows`` and
-``validate_rows``: those of `nets`, where the lanes are the group's nets, or of `dense`, where they
-are rows of the group's one net. What stands for a whole net is computed in ``lane``.
+``tile_lane`` is the lanes that a tile is computed in, ``train_rows`` and ``validate_rows`` are what
+computes it: those of `nets_in_lanes`, or of `rows_in_lanes`, where the lanes are rows of the one
+net of a group. What is of a whole net is computed in ``lane``.
 
-A group is L nets of one shape side by side. Training is a sequence of *tiles*: rows of a batch
-that go forward and back together. A batch is cut into tiles of ``task.tile`` rows, an epoch into
-batches, and the validation rows that follow it into tiles of their own; the tiles of a whole
+A group is L nets of one architecture side by side. Training is a sequence of *tiles*: rows of a
+batch that go forward and back together. A batch is cut into tiles of ``task.tile`` rows, an epoch
+into batches, and the validation rows that follow it into tiles of their own; the tiles of a whole
 training are numbered through, and a launch runs those from ``start`` to ``stop``. Where it is cut
 changes no bit: all state is in arrays.
 """
 
+from ..arguments import Tile
 from ..code.compilation import device_function
 from ..lanes.elementary import canonical
 from ..lanes.primitives import (
     any_lane,
-    fetch,
+    broadcast,
     lane_range,
     like,
     load,
     select,
-    splat,
     store,
 )
 from ..layout import (
@@ -29,54 +30,27 @@ from ..layout import (
     LIMIT,
     LOSS,
     LOSSES,
-    MINE,
-    SCORE_ROWS,
+    MONITORED,
+    PARTIALS,
+    RECORDS,
+    SCORE_FIELDS,
     SCORES,
-    WATCHED,
 )
-from ..step.losses import RESIDUALS
-from ..step.optimizers import LOSS_PARAMETER, RATE, begin_step
+from ..step.batch import finish_weights
+from ..step.optimizers import LOSS_PARAMETER, RATE, begin_step, trainable
 from ..step.random import shuffle_group
 from ..step.schedules import set_rates
-from ..step.sums import PARTIALS, combine
-from ..step.tile import finish_weights
+from ..step.scores import RESIDUALS
+from ..step.sums import combine
 from .monitoring import (
     finite,
     is_recorded,
-    keep,
     next_limit,
     record_of,
-    restore,
-    settle,
+    roll_back,
+    take_snapshot,
+    update_status,
 )
-
-
-@device_function
-def tiles_of_batch(task):
-    """Tiles of a full batch."""
-    return (task.batch + task.tile - 1) // task.tile
-
-
-@device_function
-def training_tiles(task):
-    """Tiles of an epoch's training rows; the last batch may be short."""
-    last = task.rows % task.batch
-    return task.rows // task.batch * tiles_of_batch(task) + (last + task.tile - 1) // task.tile
-
-
-@device_function
-def tiles_of_epoch(task):
-    """Tiles of an epoch, with those of the validation rows."""
-    if task.validation_rows == 0:
-        return training_tiles(task)
-    validation = (task.validation_rows + task.validation_tile - 1) // task.validation_tile
-    return training_tiles(task) + validation
-
-
-@device_function
-def _counts(task):
-    """How many numbers a score counts."""
-    return task.outputs if task.score == RESIDUALS else 1
 
 
 @device_function(inline="never")
@@ -84,8 +58,8 @@ def _finish_measure(lane, task, scored, sums):
     """Add a batch's loss, and what its score counts, to the epoch's."""
     store(lane, sums, LOSS, load(lane, sums, LOSS) + combine(lane, sums, LOSSES))
     if scored:
-        for k in range(_counts(task)):
-            p = SCORES + k * SCORE_ROWS
+        for k in range(task.counts):
+            p = SCORES + k * SCORE_FIELDS
             total = load(lane, sums, p + PARTIALS) + combine(lane, sums, p)
             store(lane, sums, p + PARTIALS, total)
 
@@ -93,64 +67,64 @@ def _finish_measure(lane, task, scored, sums):
 @device_function(inline="never")
 def _score(lane, task, variation, weight, sums):
     """The score: a share of right rows, or R squared, of an output that is constant 1 or 0."""
-    zero, one = splat(lane, 0.0), splat(lane, 1.0)
+    zero, one = broadcast(lane, 0.0), broadcast(lane, 1.0)
     if task.score != RESIDUALS:
         return load(lane, sums, SCORES + PARTIALS) / weight
     total = zero
     for o in range(task.outputs):
-        residual = load(lane, sums, SCORES + o * SCORE_ROWS + PARTIALS)
-        about = fetch(lane, variation, o)
+        residual = load(lane, sums, SCORES + o * SCORE_FIELDS + PARTIALS)
+        about = load(lane, variation, o)
         constant = select(residual == zero, one, zero)
         total = total + select(about > zero, one - residual / about, constant)
     return total / like(zero, task.outputs)
 
 
 @device_function
-def _write(lane, records, record, mine, value):
-    """Set a record of the nets that it belongs to. records : (records, L)."""
-    old = load(lane, records, record)
-    store(lane, records, record, select(mine, canonical(value), old))
+def _write(lane, array, record, records, number):
+    """Set a record of the nets where ``records`` is true. array : (records, L)."""
+    old = load(lane, array, record)
+    store(lane, array, record, select(records, canonical(number), old))
 
 
 @device_function
 def _forget(lane, task, sums):
     """Set the epoch's sums to +0 again."""
-    zero = splat(lane, 0.0)
+    zero = broadcast(lane, 0.0)
     store(lane, sums, LOSS, zero)
     store(lane, sums, EPOCH_WEIGHT, zero)
-    for k in range(_counts(task)):
-        store(lane, sums, SCORES + k * SCORE_ROWS + PARTIALS, zero)
+    for k in range(task.counts):
+        store(lane, sums, SCORES + k * SCORE_FIELDS + PARTIALS, zero)
 
 
 @device_function
-def _mark_mine(lane, task, state, work, epoch):
+def _mark_records(lane, task, state, work, epoch):
     """Mark the nets that this epoch is recorded for: of those that run all, or those it ends."""
     if is_recorded(task, epoch):
-        store(lane, work.marks, MINE, load(lane, state.alive, 0))
+        store(lane, work.marks, RECORDS, load(lane, state.alive, 0))
     else:
         for q in lane_range(lane, state.progress):
             last = state.progress[LIMIT, q] == epoch + 1
-            work.marks[MINE, q] = state.alive[0, q] if last else 0
+            work.marks[RECORDS, q] = state.alive[0, q] if last else 0
 
 
 @device_function(inline="never")
 def _finish_training(lane, task, data, state, work, epoch, recorded, scored):
     """After an epoch's training rows: their loss and score, and the epoch's learning rate."""
-    zero, one = splat(lane, 0.0), splat(lane, 1.0)
+    zero, one = broadcast(lane, 0.0), broadcast(lane, 1.0)
     weight = like(zero, task.rows)
     if task.weighted:
         weight = load(lane, work.sums, EPOCH_WEIGHT)
     mean = load(lane, work.sums, LOSS) / weight
-    store(lane, work.marks, WATCHED, mean)
+    store(lane, work.marks, MONITORED, mean)
     if recorded:
-        _mark_mine(lane, task, state, work, epoch)
-        mine, record = load(lane, work.marks, MINE) == one, record_of(task, epoch)
-        _write(lane, state.losses, record, mine, mean)
+        _mark_records(lane, task, state, work, epoch)
+        records, record = load(lane, work.marks, RECORDS) == one, record_of(task, epoch)
+        _write(lane, state.losses, record, records, mean)
         if scored:
             score = _score(lane, task, data.variation, weight, work.sums)
-            _write(lane, state.scores, record, mine, score)
+            _write(lane, state.scores, record, records, score)
         if len(state.learning_rates) > 0:
-            _write(lane, state.learning_rates, record, mine, load(lane, state.rates, RATE))
+            _write(lane, state.learning_rates, record, records, load(lane, state.rates, RATE))
     _forget(lane, task, work.sums)
 
 
@@ -166,177 +140,156 @@ def _finish_validation(lane, task, rows, weighted, sums):
 
 
 @device_function
-def _validate(lane, engine, validate_rows, task, layers, data, state, work, epoch, first, recorded):
+def _validate(lane, tile_lane, validate_rows, group, epoch, start, recorded):
     """A tile of validation rows after an epoch; behind the last their loss and score."""
-    one = splat(lane, 1.0)
-    rows = min(task.validation_tile, task.validation_rows - first)
-    validate_rows(
-        engine, task, layers, data.validation_X, data.validation_y, data.validation_weights,
-        data.validation_weighted, state.params, load(lane, state.rates, LOSS_PARAMETER),
-        first, rows, work,
+    one, task, data, state, work = (
+        broadcast(lane, 1.0), group.task, group.data, group.state, group.work,
     )  # fmt: skip
-    if first + rows == task.validation_rows:
+    rows = min(task.validation_tile, task.validation_rows - start)
+    validate_rows(
+        tile_lane, task, group.layers, data.validation, data.validation_weighted, state.params,
+        load(lane, state.rates, LOSS_PARAMETER), start, rows, work,
+    )  # fmt: skip
+    if start + rows == task.validation_rows:
         loss, weight = _finish_validation(
             lane, task, task.validation_rows, data.validation_weighted, work.sums
         )
-        store(lane, work.marks, WATCHED, loss)
+        store(lane, work.marks, MONITORED, loss)
         if recorded:
-            mine, record = load(lane, work.marks, MINE) == one, record_of(task, epoch)
-            _write(lane, state.val_losses, record, mine, loss)
+            records, record = load(lane, work.marks, RECORDS) == one, record_of(task, epoch)
+            _write(lane, state.val_losses, record, records, loss)
             score = _score(lane, task, data.variation, weight, work.sums)
-            _write(lane, state.scores, record, mine, score)
+            _write(lane, state.scores, record, records, score)
         _forget(lane, task, work.sums)
 
 
 @device_function
-def _begin_epoch(lane, task, ordering, state, work, epoch):
+def _begin_epoch(lane, group, epoch):
+    task, state, work = group.task, group.state, group.work
     if task.scheduled:
-        set_rates(lane, state.rates, state.schedule, state.watch, epoch, task.rows)
-    if ordering != IN_PLACE:
+        set_rates(lane, state.rates, state.schedule, state.monitor, epoch, task.rows)
+    if group.ordering != IN_PLACE:
         shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
 
 
 @device_function
-def run_tiles(
-    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
-):
-    """Train through tiles ``start`` to ``stop``. layers : (layers, COLUMNS)."""
-    per_epoch, per_batch, trained = (
-        tiles_of_epoch(task),
-        tiles_of_batch(task),
-        training_tiles(task),
-    )
-    epoch, tile = start // per_epoch, start % per_epoch
-    batch_start = tile // per_batch * task.batch
-    row = tile % per_batch * task.tile
+def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
+    """Train through tiles ``start`` to ``stop``."""
+    task, state, work = group.task, group.state, group.work
+    epoch, number = start // task.epoch_tiles, start % task.epoch_tiles
+    batch_start = number // task.batch_tiles * task.batch
+    row = number % task.batch_tiles * task.tile
     limit = next_limit(lane, state.progress, epoch)
     recorded = is_recorded(task, epoch) or epoch + 1 == limit
     scored = task.validation_rows == 0
-    if ordering != IN_PLACE and 0 < tile < trained:
+    if group.ordering != IN_PLACE and 0 < number < task.training_tiles:
         shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
     for _ in range(start, stop):
-        measured = recorded or task.watched
-        if tile < trained:
+        measured = recorded or task.monitored
+        if number < task.training_tiles:
             batch_rows = min(task.batch, task.rows - batch_start)
-            rows = min(task.tile, batch_rows - row)
-            first = batch_start + row
-            if first == 0:
-                _begin_epoch(lane, task, ordering, state, work, epoch)
+            rows, position = min(task.tile, batch_rows - row), batch_start + row
+            if position == 0:
+                _begin_epoch(lane, group, epoch)
             if row == 0:
-                begin_step(
-                    lane, task.optimizer, state.rates, state.moments, task.parameters, work.step
-                )
-            last = row + rows == batch_rows
+                begin_step(lane, trainable(task, state, work))
             train_rows(
-                engine, task, layers, ordering, data, state, work, epoch, first, row, rows,
-                batch_rows, measured, scored and recorded,
+                tile_lane, group,
+                Tile(epoch, position, row, rows, batch_rows, measured, scored and recorded),
             )  # fmt: skip
             row += rows
-            if last:
+            if row == batch_rows:
                 if measured:
                     _finish_measure(lane, task, scored and recorded, work.sums)
                 row = 0
                 batch_start += batch_rows
                 if batch_start == task.rows and (measured or task.weighted):
-                    _finish_training(lane, task, data, state, work, epoch, recorded, scored)
+                    _finish_training(lane, task, group.data, state, work, epoch, recorded, scored)
         elif measured:
-            first = (tile - trained) * task.validation_tile
-            _validate(
-                lane, engine, validate_rows, task, layers, data, state, work, epoch, first,
-                recorded,
-            )  # fmt: skip
-        tile += 1
-        if tile == per_epoch:
-            tile, batch_start = 0, 0
+            first = (number - task.training_tiles) * task.validation_tile
+            _validate(lane, tile_lane, validate_rows, group, epoch, first, recorded)
+        number += 1
+        if number == task.epoch_tiles:
+            number, batch_start = 0, 0
             epoch += 1
             recorded = is_recorded(task, epoch) or epoch + 1 == limit
 
 
 @device_function
-def _run_epochs(
-    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
-):
-    """Tiles up to the end of an epoch, with the look at what has become of the nets.
+def _run_epochs(lane, tile_lane, train_rows, validate_rows, group, start, stop):
+    """Tiles up to the end of an epoch, and what has become of the nets then.
 
-    A net has diverged when a parameter is not finite at the end of an epoch. The look comes at the
-    end; where it finds such a net, these epochs are run again with a look after each, so that the
+    A net has diverged when a parameter is not finite at the end of an epoch. That is tested at the
+    end; where there is such a net, these epochs are run again with a test after each, so that the
     epoch and the last finite parameters are exact wherever the launches were cut.
     """
-    one = splat(lane, 1.0)
-    per_epoch = tiles_of_epoch(task)
-    run_tiles(
-        lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start,
-        stop,
-    )  # fmt: skip
-    if stop % per_epoch == 0:
-        first, end = start // per_epoch, stop // per_epoch
+    one, task, state, work = broadcast(lane, 1.0), group.task, group.state, group.work
+    tiles = task.epoch_tiles
+    run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop)
+    if stop % tiles == 0:
+        first, end = start // tiles, stop // tiles
         running = load(lane, state.alive, 0) == one
         diverged = any_lane(running & (finite(lane, state.params) ^ (one == one)))
         if diverged and end - first > 1:
-            restore(lane, state, work, False)
+            roll_back(lane, state, work, False)
             for epoch in range(first, end):
-                keep(lane, state, work, True)
+                take_snapshot(lane, state, work, True)
                 run_tiles(
-                    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state,
-                    work, epoch * per_epoch, (epoch + 1) * per_epoch,
+                    lane, tile_lane, train_rows, validate_rows, group, epoch * tiles,
+                    (epoch + 1) * tiles,
                 )  # fmt: skip
-                settle(lane, task, state, work, epoch + 1)
+                update_status(lane, task, state, work, epoch + 1)
         else:
-            settle(lane, task, state, work, end)
+            update_status(lane, task, state, work, end)
 
 
 @device_function
-def train_group(
-    lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work, start, stop
-):
+def train_group(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     """Train a group through tiles ``start`` to ``stop``: whole epochs, or a part of one.
 
-    It looks at the nets where one of them is done, where they are watched after every epoch, and
-    at the end of the launch.
+    The nets' statuses are updated where one of them is done, after every epoch where they are
+    monitored, and at the end of the launch.
     """
-    one = splat(lane, 1.0)
-    per_epoch = tiles_of_epoch(task)
-    position = start
+    one, task, state, work = broadcast(lane, 1.0), group.task, group.state, group.work
+    tiles, position = task.epoch_tiles, start
     while position < stop and any_lane(load(lane, state.alive, 0) == one):
-        epoch, end = position // per_epoch, stop
-        if task.watched:
-            end = min(stop, (epoch + 1) * per_epoch)
+        epoch, end = position // tiles, stop
+        if task.monitored:
+            end = min(stop, (epoch + 1) * tiles)
         else:
             limit = next_limit(lane, state.progress, epoch)
             if limit > 0:
-                end = min(stop, limit * per_epoch)
-        if position % per_epoch == 0:
-            keep(lane, state, work, position > start)
-        _run_epochs(
-            lane, engine, train_rows, validate_rows, task, layers, ordering, data, state, work,
-            position, end,
-        )  # fmt: skip
+                end = min(stop, limit * tiles)
+        if position % tiles == 0:
+            take_snapshot(lane, state, work, position > start)
+        _run_epochs(lane, tile_lane, train_rows, validate_rows, group, position, end)
         position = end
-    # of a group that was done before, ``work`` has not been told what to keep
-    trained = position > start and position % per_epoch == 0
+    # of a group that was done before, the workspace has no snapshot
+    trained = position > start and position % tiles == 0
     if trained and any_lane(load(lane, state.alive, 0) != one):
-        restore(lane, state, work, True)
+        roll_back(lane, state, work, True)
 
 
 @device_function
-def evaluate_group(lane, engine, validate_rows, task, layers, data, state, work):
+def evaluate_group(lane, tile_lane, validate_rows, group):
     """Loss and score of a group on all rows, in tiles.
 
     state.losses : (1, L), the mean loss. state.scores : (counts + 1, L), what the score counts, and
     the sum of the row weights.
     """
+    task, state, work = group.task, group.state, group.work
     parameter = load(lane, state.rates, LOSS_PARAMETER)
-    first = 0
-    while first < task.rows:
-        rows = min(task.tile, task.rows - first)
+    start = 0
+    while start < task.rows:
+        rows = min(task.tile, task.rows - start)
         validate_rows(
-            engine, task, layers, data.X, data.y, data.weights, task.weighted, state.params,
-            parameter, first, rows, work,
+            tile_lane, task, group.layers, group.data.training, task.weighted, state.params,
+            parameter, start, rows, work,
         )  # fmt: skip
-        first += rows
+        start += rows
     loss, weight = _finish_validation(lane, task, task.rows, task.weighted, work.sums)
     store(lane, state.losses, 0, canonical(loss))
-    for k in range(_counts(task)):
-        store(lane, state.scores, k, load(lane, work.sums, SCORES + k * SCORE_ROWS + PARTIALS))
-    store(lane, state.scores, _counts(task), weight)
+    for k in range(task.counts):
+        store(lane, state.scores, k, load(lane, work.sums, SCORES + k * SCORE_FIELDS + PARTIALS))
+    store(lane, state.scores, task.counts, weight)
     _forget(lane, task, work.sums)

@@ -1,24 +1,24 @@
 """After an epoch: which nets have diverged, which are done, which have the best weights so far."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import fma, lane_range, load, select, splat, store
+from ..lanes.primitives import broadcast, fma, lane_range, load, select, store
 from ..layout import (
     ADAPTED,
     BEST,
     DIVERGED,
     EPOCHS,
     FINISHED,
+    FINITE,
     LIMIT,
-    LOWER,
+    LOWEST,
+    MONITORED,
     PATIENCE,
     RUNNING,
-    SOUND,
     STALE,
     STATUS,
     STOPPED,
     TOLERANCE,
     WAITED,
-    WATCHED,
 )
 
 WAIT = 2  # epochs without improvement, until the adaptive rate falls
@@ -41,7 +41,7 @@ def record_of(task, epoch):
 def next_limit(lane, progress, epoch):
     """The first number of epochs above ``epoch`` at which a running net is done; -1 for none.
 
-    progress : (PROGRESS_ROWS, L).
+    progress : (PROGRESS_FIELDS, L).
     """
     found = -1
     for q in lane_range(lane, progress):
@@ -51,46 +51,47 @@ def next_limit(lane, progress, epoch):
     return found
 
 
-@device_function(inline="never")
-def keep(lane, state, work, running_alone):
-    """Remember parameters and moments as of now: of all nets, or of those alone that run."""
-    one = splat(lane, 1.0)
-    running = load(lane, state.alive, 0) == one
-    for p in range(len(state.params)):
-        value = load(lane, state.params, p)
-        if running_alone:
-            value = select(running, value, load(lane, work.kept, p))
-        store(lane, work.kept, p, value)
-    start = len(state.params)
-    for m in range(len(state.moments)):
-        value = load(lane, state.moments, m)
-        if running_alone:
-            value = select(running, value, load(lane, work.kept, start + m))
-        store(lane, work.kept, start + m, value)
+@device_function
+def _running(lane, state):
+    """Mask of the nets that run."""
+    return load(lane, state.alive, 0) == broadcast(lane, 1.0)
+
+
+@device_function
+def _copy(lane, source, p, target, q, count, masked, mask):
+    """Copy ``count`` numbers of each net, or where ``masked`` of those alone that ``mask`` says.
+
+    source, target : (positions, L).
+    """
+    for k in range(count):
+        vector = load(lane, source, p + k)
+        if masked:
+            vector = select(mask, vector, load(lane, target, q + k))
+        store(lane, target, q + k, vector)
 
 
 @device_function(inline="never")
-def restore(lane, state, work, stopped_alone):
-    """Back to what was kept: all nets, or those alone that have stopped."""
-    one = splat(lane, 1.0)
-    running = load(lane, state.alive, 0) == one
-    for p in range(len(state.params)):
-        value = load(lane, work.kept, p)
-        if stopped_alone:
-            value = select(running, load(lane, state.params, p), value)
-        store(lane, state.params, p, value)
-    start = len(state.params)
-    for m in range(len(state.moments)):
-        value = load(lane, work.kept, start + m)
-        if stopped_alone:
-            value = select(running, load(lane, state.moments, m), value)
-        store(lane, state.moments, m, value)
+def take_snapshot(lane, state, work, running_alone):
+    """Snapshot of parameters and optimizer state: of all nets, or of those alone that run."""
+    running, size, kept = _running(lane, state), len(state.params), len(state.optimizer_state)
+    _copy(lane, state.params, 0, work.snapshot, 0, size, running_alone, running)
+    _copy(lane, state.optimizer_state, 0, work.snapshot, size, kept, running_alone, running)
+
+
+@device_function(inline="never")
+def roll_back(lane, state, work, stopped_alone):
+    """Back to the snapshot: all nets, or those alone that have stopped."""
+    running, size, kept = _running(lane, state), len(state.params), len(state.optimizer_state)
+    one = broadcast(lane, 1.0)
+    stopped = running ^ (one == one)
+    _copy(lane, work.snapshot, 0, state.params, 0, size, stopped_alone, stopped)
+    _copy(lane, work.snapshot, size, state.optimizer_state, 0, kept, stopped_alone, stopped)
 
 
 @device_function
 def finite(lane, params):
     """Mask of the nets whose parameters are all finite. params : (P and statistics, L)."""
-    zero = splat(lane, 0.0)
+    zero = broadcast(lane, 0.0)
     total = zero
     for p in range(len(params)):
         total = fma(load(lane, params, p), zero, total)
@@ -98,18 +99,18 @@ def finite(lane, params):
 
 
 @device_function
-def _keep_one(state, work, q):
-    """Remember net q as it is: it is done."""
+def _snapshot_one(state, work, q):
+    """Snapshot of net q: it is done."""
     start = len(state.params)
     for p in range(start):
-        work.kept[p, q] = state.params[p, q]
-    for m in range(len(state.moments)):
-        work.kept[start + m, q] = state.moments[m, q]
+        work.snapshot[p, q] = state.params[p, q]
+    for m in range(len(state.optimizer_state)):
+        work.snapshot[start + m, q] = state.optimizer_state[m, q]
 
 
 @device_function
 def _erase_records(task, state, q, epoch):
-    """The records of net q from an epoch on: it diverged, and what was run again did not count."""
+    """The records of net q from an epoch on: it diverged."""
     nan = float("nan")
     for record in range(record_of(task, epoch), len(state.losses)):
         state.losses[record, q] = nan
@@ -121,49 +122,49 @@ def _erase_records(task, state, q, epoch):
 
 
 @device_function
-def _watch(state, work, q):
-    """What an epoch's watched loss means for net q."""
-    watch = state.watch
-    loss = float(work.marks[WATCHED, q])
-    improved = loss < watch[BEST, q] - watch[TOLERANCE, q]
-    if loss < watch[BEST, q]:
-        watch[BEST, q] = loss
-        work.marks[LOWER, q] = 1
-    watch[WAITED, q] = 0 if improved else watch[WAITED, q] + 1
-    watch[STALE, q] = 0 if improved else watch[STALE, q] + 1
-    if watch[STALE, q] >= WAIT:
-        watch[STALE, q] = 0
-        watch[ADAPTED, q] /= FALL
-    if watch[WAITED, q] >= watch[PATIENCE, q]:
+def _monitor(state, work, q):
+    """What an epoch's monitored loss means for net q."""
+    monitor = state.monitor
+    loss = float(work.marks[MONITORED, q])
+    improved = loss < monitor[BEST, q] - monitor[TOLERANCE, q]
+    if loss < monitor[BEST, q]:
+        monitor[BEST, q] = loss
+        work.marks[LOWEST, q] = 1
+    monitor[WAITED, q] = 0 if improved else monitor[WAITED, q] + 1
+    monitor[STALE, q] = 0 if improved else monitor[STALE, q] + 1
+    if monitor[STALE, q] >= WAIT:
+        monitor[STALE, q] = 0
+        monitor[ADAPTED, q] /= FALL
+    if monitor[WAITED, q] >= monitor[PATIENCE, q]:
         state.progress[STATUS, q] = STOPPED
 
 
 @device_function(inline="never")
-def settle(lane, task, state, work, epoch):
-    """After the epochs before ``epoch``: mark nets that diverged or are done, and keep them."""
-    zero, one = splat(lane, 0.0), splat(lane, 1.0)
-    store(lane, work.marks, SOUND, select(finite(lane, state.params), one, zero))
-    store(lane, work.marks, LOWER, zero)
+def update_status(lane, task, state, work, epoch):
+    """After the epochs before ``epoch``: mark nets that diverged or are done, with a snapshot."""
+    zero, one = broadcast(lane, 0.0), broadcast(lane, 1.0)
+    store(lane, work.marks, FINITE, select(finite(lane, state.params), one, zero))
+    store(lane, work.marks, LOWEST, zero)
     progress, lower = state.progress, False
     for q in lane_range(lane, progress):
         if progress[STATUS, q] == RUNNING:
-            if work.marks[SOUND, q] == 1:
+            if work.marks[FINITE, q] == 1:
                 progress[EPOCHS, q] = epoch
-                if task.watched:
-                    _watch(state, work, q)
-                    lower = lower or work.marks[LOWER, q] == 1
+                if task.monitored:
+                    _monitor(state, work, q)
+                    lower = lower or work.marks[LOWEST, q] == 1
                 if epoch == progress[LIMIT, q] and progress[STATUS, q] == RUNNING:
                     progress[STATUS, q] = FINISHED
                 if progress[STATUS, q] != RUNNING:
                     state.alive[0, q] = 0
-                    _keep_one(state, work, q)
+                    _snapshot_one(state, work, q)
             else:
                 progress[STATUS, q] = DIVERGED
                 progress[EPOCHS, q] = epoch - 1
                 state.alive[0, q] = 0
                 _erase_records(task, state, q, epoch - 1)
     if lower:
-        marked = load(lane, work.marks, LOWER) == one
+        marked = load(lane, work.marks, LOWEST) == one
         for p in range(len(state.best)):
             value = select(marked, load(lane, state.params, p), load(lane, state.best, p))
             store(lane, state.best, p, value)

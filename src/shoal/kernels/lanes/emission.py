@@ -21,7 +21,7 @@ from .vectors import (
 I32 = ir.IntType(32)
 
 
-def emit_spread(builder, scalar, n):
+def emit_repeat(builder, scalar, n):
     """A vector that holds a scalar n times."""
     undefined = ir.Constant(ir.VectorType(scalar.type, n), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
@@ -29,13 +29,13 @@ def emit_spread(builder, scalar, n):
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def emit_splat(builder, typ, scalar):
-    return emit_spread(builder, scalar, typ.n) if isinstance(typ, Vec) else scalar
+def emit_broadcast(builder, typ, scalar):
+    return emit_repeat(builder, scalar, typ.n) if isinstance(typ, Vec) else scalar
 
 
-def value_type(lane, array):
+def vector_type(lane, array):
     """Type of a value of this lane read from this array."""
-    return lane.value if isinstance(lane, LaneGroupType) else array.dtype
+    return lane.vector if isinstance(lane, LaneGroupType) else array.dtype
 
 
 def raise_unless(context, builder, condition, message):
@@ -50,12 +50,12 @@ def lane_number(context, builder, lane, value):
     return context.cast(builder, value, lane, types.intp)
 
 
-class Place:
+class Access:
     """Addresses of one lane's elements in one array: C-contiguous, unchecked unless CHECKED."""
 
     def __init__(self, context, builder, lane, lane_value, array, array_value):
         self.context, self.builder, self.lane, self.array = (context, builder, lane, array)
-        self.type = value_type(lane, array)
+        self.type = vector_type(lane, array)
         self.vector = isinstance(self.type, Vec)
         made = context.make_array(array)(context, builder, array_value)
         self.data, self.shape = made.data, cgutils.unpack_tuple(builder, made.shape)
@@ -85,7 +85,9 @@ class Place:
 
     def load(self, position):
         if self.array.ndim == 1:
-            return emit_splat(self.builder, self.type, self.builder.load(self._address(position)))
+            return emit_broadcast(
+                self.builder, self.type, self.builder.load(self._address(position))
+            )
         align = element_of(self.type).bitwidth // 8
         return self.builder.load(self._address(position), align=align)
 
@@ -106,7 +108,7 @@ class Place:
         """(pointer, alignment, mask) of the first ``count`` of n elements of a shared array."""
         builder = self.builder
         lanes = ir.Constant(ir.VectorType(I32, n), list(range(n)))
-        limit = emit_spread(builder, builder.trunc(count, I32), n)
+        limit = emit_repeat(builder, builder.trunc(count, I32), n)
         mask = builder.icmp_signed("<", lanes, limit)
         if CHECKED:
             with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, 0))):

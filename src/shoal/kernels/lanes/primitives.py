@@ -10,7 +10,7 @@ A *lane* is one net, or one row of one net. A kernel names its lane and is writt
 * plain Python (``NUMBA_DISABLE_JIT=1``): the bodies below run as they stand.
 
 Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is
-shared: ``fetch`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
+shared: ``load`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
 values that stay in registers; ``(0, 1, 2, 3)`` stands for a tile's extent of four.
 
 Nothing crosses lanes, and no operation carries a fast-math flag: a lane's bits depend neither on L
@@ -25,12 +25,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from .emission import (
-    Place,
+    Access,
+    emit_broadcast,
     emit_fma,
-    emit_splat,
     fraction_bits,
     transpose,
-    value_type,
+    vector_type,
 )
 from .vectors import (
     LaneGroupType,
@@ -64,30 +64,27 @@ _p = types.intp
 
 
 @primitive(lambda lane, a, p: a[p, lane] if a.ndim == 2 else a[p])
-def fetch(tc, lane, a, p):
+def load(tc, lane, a, p):
     """Element p: of this lane where ``a`` is (positions, L), shared where it is (positions,)."""
 
     def codegen(context, builder, sig, args):
-        return Place(context, builder, lane, args[0], a, args[1]).load(args[2])
+        return Access(context, builder, lane, args[0], a, args[1]).load(args[2])
 
-    return value_type(lane, a)(lane, a, _p), codegen
-
-
-load = fetch  # by convention of an array that has lanes
+    return vector_type(lane, a)(lane, a, _p), codegen
 
 
 @primitive(
     lambda lane, a, starts, s, p, extent: tuple(
-        fetch(lane, a, starts[s + k] + p) for k in range(len(extent))
+        load(lane, a, starts[s + k] + p) for k in range(len(extent))
     )
 )
-def fetch_each(tc, lane, a, starts, s, p, extent):
+def gather(tc, lane, a, starts, s, p, extent):
     """Tuple of the elements ``starts[s + k] + p`` of a shared array: as many as ``extent`` has."""
-    typ = types.UniTuple(value_type(lane, a), len(extent))
+    typ = types.UniTuple(vector_type(lane, a), len(extent))
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
-        of_starts = Place(context, builder, types.intp, s, starts, args[2])
+        place = Access(context, builder, lane, args[0], a, args[1])
+        of_starts = Access(context, builder, types.intp, s, starts, args[2])
         one, values = ir.Constant(args[3].type, 1), []
         for q in of_starts.steps(args[3], one, extent):
             values.append(place.load(builder.add(of_starts.load(q), args[4], flags=["nsw"])))
@@ -105,7 +102,7 @@ def store(tc, lane, a, p, v):
     """Set element p of this lane. ``a`` is (positions, L), or (positions,) of one lane."""
 
     def codegen(context, builder, sig, args):
-        Place(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
+        Access(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
         return context.get_dummy_value()
 
     return types.void(lane, a, _p, v), codegen
@@ -113,15 +110,15 @@ def store(tc, lane, a, p, v):
 
 @primitive(
     lambda lane, a, p, stride, extent: tuple(
-        fetch(lane, a, p + k * stride) for k in range(len(extent))
+        load(lane, a, p + k * stride) for k in range(len(extent))
     )
 )
-def fetch_strip(tc, lane, a, p, stride, extent):
+def load_vectors(tc, lane, a, p, stride, extent):
     """Tuple of the elements p, p + stride, ...: as many as ``extent`` has."""
-    typ = types.UniTuple(value_type(lane, a), len(extent))
+    typ = types.UniTuple(vector_type(lane, a), len(extent))
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         values = [place.load(q) for q in place.steps(args[2], args[3], extent)]
         return cgutils.pack_array(builder, values, llvm_type(place.type))
 
@@ -130,17 +127,17 @@ def fetch_strip(tc, lane, a, p, stride, extent):
 
 @primitive(
     lambda lane, a, p, first_stride, second_stride, first, second: tuple(
-        fetch(lane, a, p + k * first_stride + m * second_stride)
+        load(lane, a, p + k * first_stride + m * second_stride)
         for k in range(len(first))
         for m in range(len(second))
     )
 )
-def fetch_tile(tc, lane, a, p, first_stride, second_stride, first, second):
+def load_tile(tc, lane, a, p, first_stride, second_stride, first, second):
     """Tile of the elements p + k first_stride + m second_stride, m running fastest."""
-    typ = types.UniTuple(value_type(lane, a), len(first) * len(second))
+    typ = types.UniTuple(vector_type(lane, a), len(first) * len(second))
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         values = [
             place.load(q)
             for row in place.steps(args[2], args[3], first)
@@ -162,7 +159,7 @@ def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile)
     """Set element p + k first_stride + m second_stride to ``tile[k * len(second) + m]``."""
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         values = iter(cgutils.unpack_tuple(builder, args[7]))
         for row in place.steps(args[2], args[3], first):
             for q in place.steps(row, args[4], second):
@@ -210,7 +207,7 @@ def rectified(tc, x):
 
     def codegen(context, builder, sig, args):
         zs = cgutils.unpack_tuple(builder, args[0])
-        zero = emit_splat(builder, x.dtype, ir.Constant(llvm_element(x.dtype), 0.0))
+        zero = emit_broadcast(builder, x.dtype, ir.Constant(llvm_element(x.dtype), 0.0))
         made = [builder.select(builder.fcmp_ordered("<", z, zero), zero, z) for z in zs]
         return cgutils.pack_array(builder, made, zero.type)
 
@@ -224,7 +221,7 @@ def is_positive(tc, x):
     def codegen(context, builder, sig, args):
         zs = cgutils.unpack_tuple(builder, args[0])
         element = llvm_element(x.dtype)
-        zero, one = (emit_splat(builder, x.dtype, ir.Constant(element, k)) for k in (0.0, 1.0))
+        zero, one = (emit_broadcast(builder, x.dtype, ir.Constant(element, k)) for k in (0.0, 1.0))
         made = [builder.select(builder.fcmp_ordered(">", z, zero), one, zero) for z in zs]
         return cgutils.pack_array(builder, made, zero.type)
 
@@ -232,8 +229,8 @@ def is_positive(tc, x):
 
 
 @primitive(lambda x, second: tuple(u for u in x for _ in second))
-def spread(tc, x, second):
-    """Tile whose row k holds ``x[k]`` as often as ``second`` has places."""
+def repeat(tc, x, second):
+    """Tile whose row k holds ``x[k]`` as often as ``second`` has slots."""
     typ = types.UniTuple(x.dtype, len(x) * len(second))
 
     def codegen(context, builder, sig, args):
@@ -248,18 +245,18 @@ def like(tc, x, value):
     """The number ``value`` as a value of x's type."""
 
     def codegen(context, builder, sig, args):
-        return emit_splat(builder, x, context.cast(builder, args[1], value, element_of(x)))
+        return emit_broadcast(builder, x, context.cast(builder, args[1], value, element_of(x)))
 
     return x(x, value), codegen
 
 
 @primitive(lambda lane, x: x)
-def splat(tc, lane, x):
+def broadcast(tc, lane, x):
     """The scalar x in every lane."""
-    typ = lane.value if isinstance(lane, LaneGroupType) else x
+    typ = lane.vector if isinstance(lane, LaneGroupType) else x
 
     def codegen(context, builder, sig, args):
-        return emit_splat(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
+        return emit_broadcast(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
 
     return typ(lane, x), codegen
 
@@ -287,7 +284,7 @@ def polynomial(tc, x, coefficients):
     def codegen(context, builder, sig, args):
         value, numbers = args[0], cgutils.unpack_tuple(builder, args[1])
         cast = [context.cast(builder, c, coefficients.dtype, element_of(x)) for c in numbers]
-        terms, sums = [emit_splat(builder, x, c) for c in cast], []
+        terms, sums = [emit_broadcast(builder, x, c) for c in cast], []
         square = builder.fmul(value, value)
         for powers in (terms[1::2], terms[::2]):
             total = powers[-1]
@@ -404,7 +401,7 @@ def split_exponent(tc, x, root_half):
 
     def codegen(context, builder, sig, args):
         integer = builder.bitcast(args[0], llvm_integer(x))
-        half = emit_splat(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
+        half = emit_broadcast(builder, x, context.cast(builder, args[1], root_half, element_of(x)))
         start = builder.bitcast(half, llvm_integer(x))
         shift = integer_constant(x, fraction_bits(x))
         exponent = builder.ashr(builder.sub(integer, start), shift)
@@ -493,7 +490,7 @@ def in_lanes(tc, lane, a):
 
 
 @primitive(lambda lane: 1)
-def rows_of(tc, lane):
+def rows_per_vector(tc, lane):
     """How many rows stand side by side in a value: L where lanes are rows, else 1."""
     count = lane.rows if isinstance(lane, LaneGroupType) else 1
     return _p(lane), lambda context, builder, sig, args: context.get_constant(_p, count)
@@ -507,27 +504,27 @@ def net_of(tc, lane):
 
 
 @primitive(lambda lane, a, p, count: a[p])
-def fetch_some(tc, lane, a, p, count):
+def load_some(tc, lane, a, p, count):
     """The elements from p on of a shared array, one a lane: of ``count``, at least 1, the first."""
 
     def codegen(context, builder, sig, args):
-        return Place(context, builder, lane, args[0], a, args[1]).load_some(args[2], args[3])
+        return Access(context, builder, lane, args[0], a, args[1]).load_some(args[2], args[3])
 
-    return value_type(lane, a)(lane, a, _p, _p), codegen
+    return vector_type(lane, a)(lane, a, _p, _p), codegen
 
 
 @primitive(lambda lane, a, p, step: (a[p],))
-def fetch_square(tc, lane, a, p, step):
+def load_square(tc, lane, a, p, step):
     """L values of the elements p, p + step, ...; then p + 1, p + step + 1, ...; and so on.
 
-    ``a`` is shared: values that stand along it are turned to stand across it.
+    ``a`` is shared: values that stand along it are transposed_start to stand across it.
     """
-    place_type = value_type(lane, a)
+    place_type = vector_type(lane, a)
     n = lane.n if isinstance(lane, LaneGroupType) else 1
     typ = types.UniTuple(place_type, n)
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         values = [place.load_across(q) for q in place.steps(args[2], args[3], range(n))]
         return cgutils.pack_array(builder, transpose(builder, values), llvm_type(place_type))
 
@@ -548,7 +545,7 @@ def store_tile_across(tc, lane, a, p, step, first_count, count, first, second, t
     """
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         first_count, count = args[4:6]
         values = iter(cgutils.unpack_tuple(builder, args[8]))
         lanes = ir.Constant(count.type, lane.n if place.vector else 1)

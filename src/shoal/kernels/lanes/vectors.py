@@ -80,8 +80,8 @@ class LaneGroupType(types.Type):
         return self.element, self.n, self.tile, self.rows
 
     @property
-    def value(self):
-        """Type of a value: of one lane a number."""
+    def vector(self):
+        """Type of a vector: of one lane a number."""
         return Vec(self.element, self.n) if self.n > 1 else self.element
 
 

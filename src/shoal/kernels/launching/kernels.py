@@ -6,18 +6,12 @@ own. Their arguments are read from words: see `words` and `entries`.
 
 from typing import Annotated, NamedTuple
 
-from ..code.compilation import device_function
-from ..epoch.group import evaluate_group, train_group
-from ..lanes.floating_point import IEEE, exchange_control
-from ..lanes.primitives import net_of
-from ..layout import (
-    INPUTS,
-    UNITS,
-    WEIGHTS,
+from ..arguments import (
     Data,
     Doubles1,
     Floats1,
     Floats3,
+    Group,
     Int64s1,
     Int64s2,
     RowByRow,
@@ -27,6 +21,11 @@ from ..layout import (
     Uint64s2,
     Workspace,
 )
+from ..code.compilation import device_function
+from ..epoch.group import evaluate_group, train_group
+from ..lanes.floating_point import IEEE, exchange_control
+from ..lanes.primitives import net_of
+from ..layout import INPUTS, UNITS, WEIGHTS
 from ..nets_in_lanes import tile as nets_in_lanes
 from ..rows_in_lanes import tile as rows_in_lanes
 from ..step.random import initial_weights
@@ -47,16 +46,17 @@ class Training(NamedTuple):
 
 
 @device_function
-def _state(nets, g):
-    """State of one group of a block."""
-    return State(
+def _group(a, g):
+    """Group g of a block."""
+    nets = a.nets
+    state = State(
         nets.params[g],
-        nets.moments[g],
+        nets.optimizer_state[g],
         nets.best[g],
         nets.rates[g],
         nets.dropout[g],
         nets.schedule[g],
-        nets.watch[g],
+        nets.monitor[g],
         nets.seeds[g],
         nets.order_seeds[g],
         nets.alive[g],
@@ -66,10 +66,11 @@ def _state(nets, g):
         nets.val_losses[g],
         nets.learning_rates[g],
     )
+    return Group(a.task, a.layers, a.ordering, a.data, state, a.work)
 
 
 @device_function(inline="always")
-def train_nets_in_lanes(lane, a):
+def _train(lane, tile_lane, train_rows, validate_rows, a):
     """Train groups through tiles.
 
     Where ``evaluating``, write their mean loss and what the score counts on the rows of ``data`` to
@@ -77,35 +78,27 @@ def train_nets_in_lanes(lane, a):
     """
     before = exchange_control(IEEE)
     for g in range(a.slice.start, a.slice.stop):
-        state = _state(a.nets, g)
+        group = _group(a, g)
         if a.evaluating:
-            evaluate_group(
-                lane, lane, nets_in_lanes.validate_rows, a.task, a.layers, a.data, state, a.work
-            )
+            evaluate_group(lane, tile_lane, validate_rows, group)
         else:
             train_group(
-                lane, lane, nets_in_lanes.train_rows, nets_in_lanes.validate_rows, a.task, a.layers,
-                a.ordering, a.data, state, a.work, a.slice.start_tile, a.slice.stop_tile,
+                lane, tile_lane, train_rows, validate_rows, group, a.slice.start_tile,
+                a.slice.stop_tile,
             )  # fmt: skip
     exchange_control(before)
 
 
 @device_function(inline="always")
+def train_nets_in_lanes(lane, a):
+    """Train groups of L nets, or evaluate them."""
+    _train(lane, lane, nets_in_lanes.train_rows, nets_in_lanes.validate_rows, a)
+
+
+@device_function(inline="always")
 def train_rows_in_lanes(lane, a):
-    """`train_nets_in_lanes` of groups of one net, whose rows are the lanes."""
-    before = exchange_control(IEEE)
-    for g in range(a.slice.start, a.slice.stop):
-        state, net = _state(a.nets, g), net_of(lane)
-        if a.evaluating:
-            evaluate_group(
-                net, lane, rows_in_lanes.validate_rows, a.task, a.layers, a.data, state, a.work
-            )
-        else:
-            train_group(
-                net, lane, rows_in_lanes.train_rows, rows_in_lanes.validate_rows, a.task, a.layers,
-                a.ordering, a.data, state, a.work, a.slice.start_tile, a.slice.stop_tile,
-            )  # fmt: skip
-    exchange_control(before)
+    """Train groups of one net, whose rows are in lanes, or evaluate them."""
+    _train(net_of(lane), lane, rows_in_lanes.train_rows, rows_in_lanes.validate_rows, a)
 
 
 @device_function(inline="always")
@@ -113,10 +106,7 @@ def follow(lane, a):
     """Take part ``slice.start_tile`` of each tile of group ``slice.start``, which
     `train_rows_in_lanes` trains meanwhile."""
     before = exchange_control(IEEE)
-    rows_in_lanes.follow(
-        lane, a.task, a.layers, a.ordering, a.data, _state(a.nets, a.slice.start), a.work,
-        a.slice.start_tile,
-    )  # fmt: skip
+    rows_in_lanes.follow(lane, _group(a, a.slice.start), a.slice.start_tile)
     exchange_control(before)
 
 

@@ -1,7 +1,7 @@
 """What a kernel is handed: one block of 64-bit words.
 
 The arguments of a kernel are one named tuple of numbers, arrays and other named tuples, whose
-fields `layout` describes. Its block holds, in the order of the fields,
+fields `arguments` describes. Its block holds, in the order of the fields,
 
 * of a number one word,
 * of an array its address, then the extent of each axis (arrays are C-contiguous),

@@ -6,11 +6,11 @@ from numba.core import cgutils
 
 from ..code.compilation import device_function
 from ..lanes.emission import (
-    Place,
+    Access,
     lane_number,
     side_by_side,
     transpose,
-    value_type,
+    vector_type,
 )
 from ..lanes.primitives import extent_type, lane_range, primitive, store
 from ..lanes.vectors import LaneGroupType, llvm_type
@@ -33,17 +33,17 @@ def quarter_extent(tc, lane):
 @primitive(
     lambda lane, source, width, rows, s, i, count, extent: (source[rows[s, lane] * width + i],)
 )
-def fetch_rows(tc, lane, source, width, rows, s, i, count, extent):
+def gather_rows(tc, lane, source, width, rows, s, i, count, extent):
     """From i on, as many elements of each lane's own row as ``extent`` has, a value each.
 
     Of them only the first ``count`` are read, the others are +0. Lane q's own row is row
     ``rows[s, q]``. source : shared (n * width,). rows : (tile, L) int32.
     """
-    typ, n = value_type(lane, source), lane.n if isinstance(lane, LaneGroupType) else 1
+    typ, n = vector_type(lane, source), lane.n if isinstance(lane, LaneGroupType) else 1
     size = len(extent)
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], source, args[1])
+        place = Access(context, builder, lane, args[0], source, args[1])
         made = context.make_array(rows)(context, builder, args[3])
         lanes = cgutils.unpack_tuple(builder, made.shape)[1]
         first = builder.mul(args[4], lanes)
@@ -73,7 +73,7 @@ def store_some(tc, lane, a, p, stride, count, strip):
     """Set element p + k stride to ``strip[k]``, for the first ``count`` of them."""
 
     def codegen(context, builder, sig, args):
-        place = Place(context, builder, lane, args[0], a, args[1])
+        place = Access(context, builder, lane, args[0], a, args[1])
         values = cgutils.unpack_tuple(builder, args[5])
         positions = place.steps(args[2], args[3], values)
         for k, (position, value) in enumerate(zip(positions, values, strict=True)):
@@ -97,11 +97,11 @@ def _gather(lane, source, width, rows_of_lanes, rows, a, stride):
     for s in range(rows):
         i = 0
         while i + len(narrow) < width:
-            values = fetch_rows(lane, source, width, rows_of_lanes, s, i, width - i, wide)
+            values = gather_rows(lane, source, width, rows_of_lanes, s, i, width - i, wide)
             store_some(lane, a, i * stride + s, stride, width - i, values)
             i += len(wide)
         if i < width:
-            values = fetch_rows(lane, source, width, rows_of_lanes, s, i, width - i, narrow)
+            values = gather_rows(lane, source, width, rows_of_lanes, s, i, width - i, narrow)
             store_some(lane, a, i * stride + s, stride, width - i, values)
 
 
@@ -114,11 +114,11 @@ def _note_rows(lane, order, first, rows, rows_of_lanes):
 
 
 @device_function
-def gather_own(lane, task, data, order, first, rows, work):
-    """Each lane's own rows into it, unit-major. order : (L, n)."""
+def gather_own(lane, task, samples, order, position, rows, work):
+    """Each lane's own rows into it, unit-major. samples : Samples. order : (L, n)."""
     own, stride = work.own.rows_of_lanes, task.stride
-    _note_rows(lane, order, first, rows, own)
-    _gather(lane, data.X, task.inputs, own, rows, work.lane_inputs, stride)
-    _gather(lane, data.y, task.outputs, own, rows, work.lane_targets, stride)
+    _note_rows(lane, order, position, rows, own)
+    _gather(lane, samples.X, task.inputs, own, rows, work.lane_inputs, stride)
+    _gather(lane, samples.y, task.outputs, own, rows, work.lane_targets, stride)
     if task.weighted:
-        _gather(lane, data.weights, 1, own, rows, work.lane_weights, stride)
+        _gather(lane, samples.weights, 1, own, rows, work.lane_weights, stride)

@@ -1,90 +1,84 @@
 """Lanes are nets: a tile of rows of a group of L nets."""
 
 from ..code.compilation import device_function
-from ..layout import CHUNK, OWN_ORDER, SHARED_ORDER, VALUES
-from ..step.losses import output_values
-from ..step.random import drop
-from ..step.tile import (
-    add_weights,
-    batch_scale,
-    finish_batch,
-    finish_weights,
-    forward,
-    measure,
-    train_tile,
-)
+from ..lanes.views import Units, View
+from ..layout import OWN_ORDER, SHARED_ORDER
+from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights
+from ..step.forward import forward, units_of
+from ..step.losses import Outputs, output_values
+from ..step.random import Dropout, drop
+from ..step.scores import measure
+from ..step.tile import train_tile
 from .gathering import gather_own
-from .loading import copy_shared, spread_shared
+from .loading import broadcast_shared, copy_shared
 
 
 @device_function(inline="always")
-def train_rows(
-    lane, task, layers, ordering, data, state, work, epoch, first, row, rows, batch_rows, measured,
-    scored,
-):  # fmt: skip
-    """Train on a tile of rows, from ``first`` of the epoch's order and ``row`` of its batch on.
-
-    Where the batch ends, with its step.
-    """
-    at_once = task.batch <= min(task.tile, CHUNK) and not task.clips_norm
-    last = row + rows == batch_rows
-    if ordering == OWN_ORDER or task.drops_inputs:
-        if ordering == OWN_ORDER:
-            gather_own(lane, task, data, work.order, first, rows, work)
+def train_rows(lane, group, tile):
+    """Train on a tile of rows; where the batch ends, with its step."""
+    task, state, work, samples = group.task, group.state, group.work, group.data.training
+    rows, stride = tile.rows, task.stride
+    if group.ordering == OWN_ORDER or task.drops_inputs:
+        if group.ordering == OWN_ORDER:
+            gather_own(lane, task, samples, work.order, tile.position, rows, work)
         else:
-            spread_shared(lane, task, data, ordering, work.order, first, rows, work)
+            broadcast_shared(
+                lane, task, samples, group.ordering, work.order, tile.position, rows, work
+            )
         if task.drops_inputs:
-            drop(
-                lane, state.dropout, 0, state.seeds, epoch, first, False, work.lane_inputs,
-                work.lane_inputs, 0, task.stride, 0, task.inputs, rows,
-            )  # fmt: skip
-        if task.weighted:
-            add_weights(lane, work.lane_weights, 0, row, rows, work.sums)
-            if last:
-                finish_weights(lane, work.sums)
-        scale = batch_scale(lane, task, batch_rows, work.sums)
-        train_tile(
-            lane, task, layers, work.lane_inputs, 0, task.stride, 1,
-            work.lane_targets, 0, task.stride, 1, work.lane_weights, 0,
-            state, work, epoch, first, row, rows, batch_rows,
-            measured, scored, at_once, scale,
+            dropout = Dropout(state.dropout, state.seeds, tile.epoch, tile.position)
+            inputs = Units(work.lane_inputs, 0, stride)
+            drop(lane, dropout, 0, inputs, work.lane_inputs, False, 0, task.inputs, rows)
+        _train(
+            lane, group, tile, View(work.lane_inputs, 0, stride, 1),
+            View(work.lane_targets, 0, stride, 1), Units(work.lane_weights, 0, 0),
         )  # fmt: skip
     else:
-        x_rows, y_rows, w_rows = data.X, data.y, data.weights
-        x0, y0, w0 = first * task.inputs, first * task.outputs, first
-        if ordering == SHARED_ORDER:
-            copy_shared(lane, task, data, work.order, first, rows, work)
-            x_rows, y_rows = work.own.shared_inputs, work.own.shared_targets
-            w_rows, x0, y0, w0 = work.own.shared_weights, 0, 0, 0
-        if task.weighted:
-            add_weights(lane, w_rows, w0, row, rows, work.sums)
-            if last:
-                finish_weights(lane, work.sums)
-        scale = batch_scale(lane, task, batch_rows, work.sums)
-        train_tile(
-            lane, task, layers, x_rows, x0, 1, task.inputs,
-            y_rows, y0, 1, task.outputs, w_rows, w0,
-            state, work, epoch, first, row, rows, batch_rows,
-            measured, scored, at_once, scale,
+        X, y, weights = samples.X, samples.y, samples.weights
+        start = tile.position
+        if group.ordering == SHARED_ORDER:
+            copy_shared(lane, task, samples, work.order, tile.position, rows, work)
+            X, y, weights = (
+                work.own.shared_inputs, work.own.shared_targets, work.own.shared_weights,
+            )  # fmt: skip
+            start = 0
+        _train(
+            lane, group, tile, View(X, start * task.inputs, 1, task.inputs),
+            View(y, start * task.outputs, 1, task.outputs), Units(weights, start, 0),
         )  # fmt: skip
-    if last and not at_once:
-        finish_batch(lane, task, layers, state, work, batch_rows, scale)
+
+
+@device_function(inline="always")
+def _train(lane, group, tile, inputs, targets, weights):
+    """The same, of rows that are loaded. inputs, targets : View. weights : Units."""
+    task, work = group.task, group.work
+    last = tile.row + tile.rows == tile.batch_rows
+    if task.weighted:
+        add_weights(lane, weights, tile.row, tile.rows, work.sums)
+        if last:
+            finish_weights(lane, work.sums)
+    scale = batch_scale(lane, task, tile.batch_rows, work.sums)
+    train_tile(lane, group, tile, inputs, targets, weights, scale)
+    if last and not task.fused:
+        finish_batch(lane, task, group.layers, group.state, work, tile.batch_rows, scale)
 
 
 @device_function(inline="never")
-def validate_rows(lane, task, layers, X, y, w, weighted, params, parameter, first, rows, work):
-    """Losses and scores of rows ``first`` to ``first + rows``, added to the partial sums."""
-    v = layers[len(layers) - 1][VALUES] * task.stride
-    x0, y0 = first * task.inputs, first * task.outputs
-    forward(lane, task, layers, 0, X, x0, 1, task.inputs, params, work, rows)
-    measure(
-        lane, task, weighted, True, True, work.values, v, rows, first,
-        y, y0, 1, task.outputs, w, first, parameter, work.sums,
+def validate_rows(lane, task, layers, samples, weighted, params, parameter, start, rows, work):
+    """Losses and scores of ``rows`` rows from ``start`` on, added to the partial sums.
+
+    samples : Samples. params : (P and statistics, L). parameter : vector, of the loss.
+    """
+    inputs = View(samples.X, start * task.inputs, 1, task.inputs)
+    targets = View(samples.y, start * task.outputs, 1, task.outputs)
+    weights = Units(samples.weights, start, 0)
+    forward(lane, task, layers, 0, inputs, params, work, rows)
+    outputs = Outputs(
+        task.output, task.loss, task.outputs, units_of(task, layers[len(layers) - 1], work.values),
+        work.deltas, targets, weights, weighted, rows, start,
     )  # fmt: skip
-    output_values(lane, task.output, work.values, work.deltas, v, task.stride, task.outputs, rows)
-    measure(
-        lane, task, weighted, True, False, work.values, v, rows, first,
-        y, y0, 1, task.outputs, w, first, parameter, work.sums,
-    )  # fmt: skip
+    measure(lane, task.score, True, True, parameter, outputs, work.sums)
+    output_values(lane, outputs)
+    measure(lane, task.score, True, False, parameter, outputs, work.sums)
     if weighted:
-        add_weights(lane, w, first, first, rows, work.sums)
+        add_weights(lane, weights, start, rows, work.sums)

@@ -1,159 +1,187 @@
-"""Gradients of one net, whose rows stand in lanes: sums over rows, which must not cross lanes.
+"""Gradients of one net, whose rows are in lanes: sums over rows, which must not cross lanes.
 
 So they run along a layer's inputs or along its units, whichever wastes less, over copies of inputs
-or deltas that stand row by row. Threads divide the weights, never a sum.
+or deltas that are row by row. Threads divide the weights, never a sum.
 """
+
+from typing import NamedTuple
 
 from ..code.compilation import device_function
 from ..lanes.primitives import (
-    fetch_square,
+    broadcast,
     flat,
     lane_extent,
     load,
+    load_square,
     net_of,
+    repeat,
     row_extent,
-    rows_of,
-    splat,
-    spread,
+    rows_per_vector,
     store_tile,
     store_tile_across,
     unit_extent,
 )
-from ..layout import BIASES, CHUNK, INPUTS, UNITS, VALUES, WEIGHTS
+from ..lanes.views import Units, View, moved
+from ..layout import ACCUMULATION_BLOCK, BIASES, INPUTS, UNITS, VALUES, WEIGHTS
+from ..step.gradients import add_block
 from ..step.layers import contract
-from ..step.optimizers import SCALE
-from ..step.tile import add_chunk, step_parameters
-from .panels import AT_ONCE, biases_by_panels, gradient_by_panels, share_of_units
-from .team import share
-from .transposes import values_of
+from ..step.optimizers import SCALE, step_others, step_weights, trainable
+from .panels import FUSED_WEIGHTS, biases_by_panels, gradient_by_panels, panels_of
+from .team import Share, share_of
+from .transposes import vectors_of
+
+
+class Block(NamedTuple):
+    """Rows of a tile that are an accumulation block, and what becomes of their gradient."""
+
+    start: int  # the first row's number in the tile
+    rows: int
+    is_first: bool  # of its batch
+    added: bool  # whether its sums are added to the batch's
+    gradient: int  # where the gradient of parameter 0 is stored, unless it is fused
+
+
+class LayerInputs(NamedTuple):
+    """Inputs of a layer for the rows of a tile."""
+
+    in_lanes: Units  # of (positions, L)
+    by_row: View  # of (positions, L): k is a row, j a vector of inputs
 
 
 @device_function
 def is_along_inputs(lane, task, layers, k):
     """Whether the gradient of layer k takes less time along its inputs than along its units.
 
-    In multiply-adds of values: a square that is turned takes about as long as 64 of them.
+    In multiply-adds of vectors: a square that is transposed takes about as long as 64 of them.
     """
     layer, rows = layers[k], task.tile
     inputs, units = layer[INPUTS], layer[UNITS]
-    of_inputs, of_units = values_of(lane, inputs), values_of(lane, units)
-    squares = values_of(lane, rows)
+    of_inputs, of_units = vectors_of(lane, inputs), vectors_of(lane, units)
+    squares = vectors_of(lane, rows)
     along_inputs = units * of_inputs * rows
-    if k > 0:  # the values below are turned
+    if k > 0:  # the values below are transposed
         along_inputs += 64 * of_inputs * squares
-    along_units = inputs * of_units * rows + 64 * of_inputs * of_units  # the gradient is turned
-    if layer[BIASES] < 0:  # which take the turned deltas in any case
+    # the gradient is transposed
+    along_units = inputs * of_units * rows + 64 * of_inputs * of_units
+    if layer[BIASES] < 0:  # which take the transposed deltas in any case
         along_units += 64 * of_units * squares
     return along_inputs <= along_units
 
 
 @device_function
-def turned(lane, layers, k, stride):
-    """Where the units of layer k stand row by row."""
+def row_by_row(lane, layers, k, stride):
+    """Where the units of layer k are row by row: a vector of `value_rows` and of `delta_rows`."""
     before = 0
     for j in range(k):
-        before += values_of(lane, layers[j, UNITS])
-    return before * stride * rows_of(lane)
+        before += vectors_of(lane, layers[j, UNITS])
+    return before * stride * rows_per_vector(lane)
 
 
 @device_function
-def _along_inputs(lane, first, deltas, d, unit, below, r, width, inputs, rows, gradient, g):
-    """Gradient of the weights into a strip of units, inputs in lanes.
+def _few_units_along_inputs(lane, height, deltas, below, inputs, rows, gradient, g):
+    """Gradient of the weights into a few units, inputs in lanes.
 
-    deltas, gradient : shared. below : (rows * width, L).
+    deltas : View of a shared array: k is a row, j a unit. below : View as in `LayerInputs`.
+    gradient : shared, from g on.
     """
-    one, extent = (0,), row_extent(lane)
-    zeros, units = spread((splat(lane, 0.0),), first), len(first)
-    L, i = rows_of(lane), 0
-    while i + len(extent) <= width:
+    one, width = (0,), row_extent(lane)
+    zeros, units = repeat((broadcast(lane, 0.0),), height), len(height)
+    L, i, vectors = rows_per_vector(lane), 0, below.step
+    while i + len(width) <= vectors:
         total = contract(
-            lane, first, extent, spread(zeros, extent),
-            deltas, d, 1, unit, below, r + i, width, 1, rows,
-        )  # fmt: skip
-        store_tile_across(
-            lane, gradient, g + i * L, inputs, units, inputs - i * L, first, extent, total
+            lane, height, width, repeat(zeros, width), deltas, moved(below, 0, i), rows
         )
-        i += len(extent)
-    while i < width:
-        total = contract(lane, first, one, zeros, deltas, d, 1, unit, below, r + i, width, 1, rows)
         store_tile_across(
-            lane, gradient, g + i * L, inputs, units, inputs - i * L, first, one, total
+            lane, gradient, g + i * L, inputs, units, inputs - i * L, height, width, total
+        )
+        i += len(width)
+    while i < vectors:
+        total = contract(lane, height, one, zeros, deltas, moved(below, 0, i), rows)
+        store_tile_across(
+            lane, gradient, g + i * L, inputs, units, inputs - i * L, height, one, total
         )
         i += 1
 
 
 @device_function
-def _units_along_inputs(lane, layer, stride, below, r, work, first, rows, start, stop, g):
-    """Gradient of the weights into units ``start`` to ``stop``."""
-    extent, L, inputs = unit_extent(lane), rows_of(lane), layer[INPUTS]
-    deltas, gradient, width = flat(work.deltas), flat(work.gradient), values_of(lane, inputs)
-    r += first * width
+def _along_inputs(lane, task, layer, below, work, block, start, stop, g):
+    """Gradient of the weights into units ``start`` to ``stop``, inputs in lanes."""
+    height, inputs, step = unit_extent(lane), layer[INPUTS], task.stride * rows_per_vector(lane)
+    gradient, numbers = flat(work.gradient), flat(work.deltas)
+    rows_below = moved(below, block.start, 0)
     u = start
     while u < stop:
-        d = (layer[VALUES] + u) * stride * L + first
-        if u + len(extent) <= stop:
-            _along_inputs(
-                lane, extent, deltas, d, stride * L, below, r, width, inputs, rows, gradient, g
+        deltas = View(numbers, (layer[VALUES] + u) * step + block.start, 1, step)
+        if u + len(height) <= stop:
+            _few_units_along_inputs(
+                lane, height, deltas, rows_below, inputs, block.rows, gradient, g
             )
-            u += len(extent)
-            g += len(extent) * inputs
+            u += len(height)
+            g += len(height) * inputs
         else:
-            _along_inputs(
-                lane, (0,), deltas, d, stride * L, below, r, width, inputs, rows, gradient, g
-            )
+            _few_units_along_inputs(lane, (0,), deltas, rows_below, inputs, block.rows, gradient, g)
             u += 1
             g += inputs
 
 
 @device_function
-def _along_units(lane, first, below, x, unit, deltas, r, width, start, stop, rows, strip, p):
-    """Gradient of the weights out of a strip of inputs, units in lanes.
+def _few_inputs_along_units(lane, height, below, deltas, start, stop, rows, target, p):
+    """Gradient of the weights out of a few inputs, units in lanes: into the units of vectors
+    ``start`` to ``stop``.
 
-    They go into units of values ``start`` to ``stop``, of ``width``.
-
-    below : shared. deltas : (rows * width, L). strip : (inputs * width, L).
+    below : View of a shared array: k is a row, j an input. deltas : View of (positions, L): k is a
+    row, j a vector of units. target : (inputs * vectors, L).
     """
-    one, extent = (0,), row_extent(lane)
-    zeros, u = spread((splat(lane, 0.0),), first), start
-    while u + len(extent) <= stop:
+    one, width = (0,), row_extent(lane)
+    zeros, u, vectors = repeat((broadcast(lane, 0.0),), height), start, deltas.step
+    while u + len(width) <= stop:
         total = contract(
-            lane, first, extent, spread(zeros, extent),
-            below, x, 1, unit, deltas, r + u, width, 1, rows,
-        )  # fmt: skip
-        store_tile(lane, strip, p + u, width, 1, first, extent, total)
-        u += len(extent)
+            lane, height, width, repeat(zeros, width), below, moved(deltas, 0, u), rows
+        )
+        store_tile(lane, target, p + u, vectors, 1, height, width, total)
+        u += len(width)
     while u < stop:
-        total = contract(lane, first, one, zeros, below, x, 1, unit, deltas, r + u, width, 1, rows)
-        store_tile(lane, strip, p + u, width, 1, first, one, total)
+        total = contract(lane, height, one, zeros, below, moved(deltas, 0, u), rows)
+        store_tile(lane, target, p + u, vectors, 1, height, one, total)
         u += 1
 
 
 @device_function
-def _inputs_along_units(lane, layer, stride, below, x, r, work, first, rows, start, stop, g):
-    """Gradient of the weights into units ``start`` to ``stop``, multiples of L."""
-    extent, L, inputs, units = unit_extent(lane), rows_of(lane), layer[INPUTS], layer[UNITS]
-    values, width = flat(below), values_of(lane, units)
-    u0, u1 = start // L, values_of(lane, stop)
-    r += first * width
+def _along_units(lane, layer, below, deltas, work, block, start, stop, g):
+    """Gradient of the weights into units ``start`` to ``stop``, multiples of L, units in lanes.
+
+    below : Units of (positions, L). deltas : View: k is a row of the tile, j a vector of units.
+    """
+    height, L, inputs = unit_extent(lane), rows_per_vector(lane), layer[INPUTS]
+    numbers, step, target = flat(below.array), below.step * L, work.own.transposed_gradient
+    first, end, vectors = start // L, vectors_of(lane, stop), deltas.step
+    of_rows = moved(deltas, block.start, 0)
     i = 0
     while i < inputs:
-        p = (x + i * stride) * L + first
-        if i + len(extent) <= inputs:
-            _along_units(
-                lane, extent, values, p, stride * L, work.own.delta_rows, r, width, u0, u1, rows,
-                work.own.strip, i * width,
-            )  # fmt: skip
-            i += len(extent)
+        of_inputs = View(numbers, (below.start + i * below.step) * L + block.start, 1, step)
+        p = i * vectors
+        if i + len(height) <= inputs:
+            _few_inputs_along_units(
+                lane, height, of_inputs, of_rows, first, end, block.rows, target, p
+            )
+            i += len(height)
         else:
-            _along_units(
-                lane, (0,), values, p, stride * L, work.own.delta_rows, r, width, u0, u1, rows,
-                work.own.strip, i * width,
-            )  # fmt: skip
+            _few_inputs_along_units(
+                lane, (0,), of_inputs, of_rows, first, end, block.rows, target, p
+            )
             i += 1
-    numbers, gradient, extent = flat(work.own.strip), flat(work.gradient), lane_extent(lane)
+    _transpose_gradient(lane, layer, work, start, stop, g)
+
+
+@device_function
+def _transpose_gradient(lane, layer, work, start, stop, g):
+    """The gradient that was summed input-major to where it belongs, unit-major from g on."""
+    inputs, units, L = layer[INPUTS], layer[UNITS], rows_per_vector(lane)
+    numbers, gradient = flat(work.own.transposed_gradient), flat(work.gradient)
+    width, extent = vectors_of(lane, units), lane_extent(lane)
     for i in range(0, inputs, L):
         for u in range(start, stop, L):
-            square = fetch_square(lane, numbers, i * width * L + u, width * L)
+            square = load_square(lane, numbers, i * width * L + u, width * L)
             store_tile_across(
                 lane, gradient, g + (u - start) * inputs + i, inputs, units - u, inputs - i,
                 extent, (0,), square,
@@ -161,148 +189,137 @@ def _inputs_along_units(lane, layer, stride, below, x, r, work, first, rows, sta
 
 
 @device_function
-def _biases(lane, units, deltas, r, rows, gradient, g):
-    """Gradient of ``units`` biases. deltas : (rows * width, L). gradient : shared."""
-    one, L, width = (0,), rows_of(lane), values_of(lane, units)
+def _biases(lane, units, deltas, rows, gradient, g):
+    """Gradient of ``units`` biases.
+
+    deltas : View of (positions, L): k is a row, j a vector of units. gradient : shared, from g on.
+    """
+    one, L, width = (0,), rows_per_vector(lane), deltas.step
     for u in range(width):
-        total = splat(lane, 0.0)
+        total = broadcast(lane, 0.0)
         for s in range(rows):
-            total = total + load(lane, deltas, r + s * width + u)
+            total = total + load(lane, deltas.array, deltas.start + s * width + u)
         store_tile_across(lane, gradient, g + u * L, 0, 1, units - u * L, one, one, (total,))
 
 
-@device_function(inline="always")
-def _finish(lane, task, state, work, p, g, count, at_once, chunked, is_first, weights):
-    """After a gradient of ``count`` parameters: their step, or the sum of the chunks."""
-    net = net_of(lane)
-    if at_once:
-        step_parameters(
-            net, task, state.rates, work.step, state.params, p, work.gradient, g, state.moments,
-            count, load(net, work.step, SCALE), weights,
-        )  # fmt: skip
-    elif chunked:
-        add_chunk(net, work.gradient, p, work.total, p, count, is_first)
+@device_function
+def _place_of(task, block, p):
+    """Where the gradient of parameters from p on is stored."""
+    return 0 if task.fused else block.gradient + p
 
 
 @device_function(inline="always")
-def _panels_part(
-    lane, task, layer, X, state, work, first, rows, at_once, chunked, is_first, slot, part, parts
-):
-    """A part of a first layer in panels, over a chunk as in `_layer_part`."""
-    one, extent, L = (0,), row_extent(lane), rows_of(lane)
+def _finish(lane, group, block, p, g, count, is_weights):
+    """After a gradient of ``count`` parameters: their step, or the sum of the blocks."""
+    net, task, work = net_of(lane), group.task, group.work
+    if task.fused:
+        nets, scale = trainable(task, group.state, work), load(net, work.step, SCALE)
+        if is_weights:
+            step_weights(net, task, nets, p, work.gradient, g, count, scale)
+        else:
+            step_others(net, nets, p, work.gradient, g, count, scale)
+    elif block.added:
+        add_block(net, work.gradient, p, work.total, p, count, block.is_first)
+
+
+@device_function(inline="always")
+def _panels_part(lane, group, block, share):
+    """A part of a first layer in panels, over an accumulation block."""
+    one, extent, L = (0,), row_extent(lane), rows_per_vector(lane)
+    task, work, layer, X = group.task, group.work, group.layers[0], group.data.training.X
     inputs, height, gradient = layer[INPUTS], task.stride * L, flat(work.gradient)
-    u, stop = share_of_units(lane, layer[UNITS], part, parts)
+    starts, rows = work.own.starts, block.rows
+    u, stop = panels_of(lane, share, layer[UNITS])
     if u < stop and layer[BIASES] >= 0:
         p = layer[BIASES] + u
-        g = 0 if at_once else slot + p
-        biases_by_panels(
-            lane, work.own.delta_rows, first, height, u // L, stop // L, rows, gradient, g
-        )
-        _finish(lane, task, state, work, p, g, stop - u, at_once, chunked, is_first, False)
+        g = _place_of(task, block, p)
+        deltas = Units(work.own.delta_rows, block.start, height)
+        biases_by_panels(lane, deltas, u // L, stop // L, rows, gradient, g)
+        _finish(lane, group, block, p, g, stop - u, False)
     u, stop = u // L, stop // L
-    size = AT_ONCE // (len(extent) * L) if at_once else inputs
+    size = FUSED_WEIGHTS // (len(extent) * L) if task.fused else inputs
     while u < stop:
-        count, r = len(extent) if u + len(extent) <= stop else 1, u * height + first
+        count = len(extent) if u + len(extent) <= stop else 1
+        deltas = Units(work.own.delta_rows, u * height + block.start, height)
         for start in range(0, inputs, size):
             end = min(start + size, inputs)
             p = layer[WEIGHTS] + (u * inputs + start) * L
-            g, step = slot + p, inputs * L
-            if at_once:
-                g, step = 0, (end - start) * L
+            g, step = _place_of(task, block, p), inputs * L
+            if task.fused:
+                step = (end - start) * L
+            to = Units(gradient, g, step)
             if count > 1:
                 gradient_by_panels(
-                    lane, extent, X, work, first, r, height, rows, start, end, gradient, g, step
+                    lane, extent, X, starts, block.start, start, end, deltas, rows, to
                 )
             else:
-                gradient_by_panels(
-                    lane, one, X, work, first, r, height, rows, start, end, gradient, g, step
-                )
+                gradient_by_panels(lane, one, X, starts, block.start, start, end, deltas, rows, to)
             for k in range(count):
                 _finish(
-                    lane, task, state, work, p + k * inputs * L, g + k * step,
-                    (end - start) * L, at_once, chunked, is_first, True,
-                )  # fmt: skip
+                    lane, group, block, p + k * inputs * L, g + k * step, (end - start) * L, True
+                )
         u += count
 
 
 @device_function(inline="always")
-def _layer_part(
-    lane, task, layers, k, data, below, x, rows_below, r, state, work, first, rows, at_once,
-    chunked, is_first, slot, part, parts,
-):  # fmt: skip
-    """A part of a layer's weights over a chunk: ``rows`` rows of the tile from ``first`` on.
-
-    below : the layer's inputs in lanes, from value x on. rows_below : the same row by row, from
-    value r on.
-    """
-    layer, L, stride = layers[k], rows_of(lane), task.stride
-    inputs, units = layer[INPUTS], layer[UNITS]
-    deltas = turned(lane, layers, k, stride)
+def _layer_part(lane, group, k, below, block, share):
+    """A part of a layer's weights over an accumulation block. below : LayerInputs."""
+    task, work, layer, L = group.task, group.work, group.layers[k], rows_per_vector(lane)
     if k == 0 and task.panels:
-        _panels_part(
-            lane, task, layer, data.X, state, work, first, rows, at_once, chunked, is_first, slot,
-            part, parts,
-        )  # fmt: skip
+        _panels_part(lane, group, block, share)
         return
-    if is_along_inputs(lane, task, layers, k):
+    inputs, units = layer[INPUTS], layer[UNITS]
+    width = vectors_of(lane, units)
+    by_row = row_by_row(lane, group.layers, k, task.stride)
+    deltas = View(work.own.delta_rows, by_row, width, 1)
+    if is_along_inputs(lane, task, group.layers, k):
         step = len(unit_extent(lane))
-        u, stop = share(part, parts, units, step)
+        u, stop = share_of(share, units, step)
         size = units
-        if units * inputs > AT_ONCE:
-            size = max(step, AT_ONCE // inputs // step * step)
+        if units * inputs > FUSED_WEIGHTS:
+            size = max(step, FUSED_WEIGHTS // inputs // step * step)
         while u < stop:
             end, p = min(u + size, stop), layer[WEIGHTS] + u * inputs
-            g = 0 if at_once else slot + p
-            _units_along_inputs(lane, layer, stride, rows_below, r, work, first, rows, u, end, g)
-            _finish(
-                lane, task, state, work, p, g, (end - u) * inputs, at_once, chunked, is_first, True
-            )
+            g = _place_of(task, block, p)
+            _along_inputs(lane, task, layer, below.by_row, work, block, u, end, g)
+            _finish(lane, group, block, p, g, (end - u) * inputs, True)
             u = end
     else:
-        u, stop = share(parts - 1 - part, parts, units, L)
+        u, stop = share_of(Share(share.parts - 1 - share.part, share.parts), units, L)
         if u < stop:
             p = layer[WEIGHTS] + u * inputs
-            g = 0 if at_once else slot + p
-            _inputs_along_units(
-                lane, layer, stride, below, x, deltas, work, first, rows, u, stop, g
-            )
-            _finish(
-                lane, task, state, work, p, g, (stop - u) * inputs, at_once, chunked, is_first,
-                True,
-            )  # fmt: skip
-    if layer[BIASES] >= 0 and (parts == 1 or k % parts == part):
+            g = _place_of(task, block, p)
+            _along_units(lane, layer, below.in_lanes, deltas, work, block, u, stop, g)
+            _finish(lane, group, block, p, g, (stop - u) * inputs, True)
+    if layer[BIASES] >= 0 and (share.parts == 1 or k % share.parts == share.part):
         p = layer[BIASES]
-        g = 0 if at_once else slot + p
-        values = deltas + first * values_of(lane, units)
-        _biases(lane, units, work.own.delta_rows, values, rows, flat(work.gradient), g)
-        _finish(lane, task, state, work, p, g, units, at_once, chunked, is_first, False)
+        g = _place_of(task, block, p)
+        of_rows = moved(deltas, block.start, 0)
+        _biases(lane, units, of_rows, block.rows, flat(work.gradient), g)
+        _finish(lane, group, block, p, g, units, False)
 
 
 @device_function(inline="always")
-def weights_part(
-    lane, task, layers, data, state, work, x_inputs, r_inputs, row, rows, adds, slot, part, parts
-):
-    """A thread's part of all weights: gradient sums chunk by chunk, added to the batch's where
-    ``adds``; and where a batch is one chunk the step.
+def weights_part(lane, group, tile, slot, share, added, gradient):
+    """A thread's part of all weights: gradient sums block by block, added to the batch's where
+    ``added``; and where they are fused the step.
 
-    Inputs stand from value x_inputs on, row by row from r_inputs on. slot : where gradients begin.
+    slot : Slot, of the net's inputs. gradient : where that of parameter 0 is stored.
     """
-    at_once = steps_at_once(task)
+    layers, work, stride = group.layers, group.work, group.task.stride
     for k in range(len(layers)):
-        for first in range(0, rows, CHUNK):  # several where batch norm makes a batch one tile
-            count, is_first = min(CHUNK, rows - first), row + first == 0
-            below, rows_below, x, r = work.lane_inputs, work.own.input_rows, x_inputs, r_inputs
+        width = vectors_of(lane, layers[k, INPUTS])
+        # several blocks where batch norm makes a batch one tile
+        for start in range(0, tile.rows, ACCUMULATION_BLOCK):
+            rows = min(ACCUMULATION_BLOCK, tile.rows - start)
+            block = Block(start, rows, tile.row + start == 0, added, gradient)
+            below = LayerInputs(
+                Units(work.lane_inputs, slot.inputs, stride),
+                View(work.own.input_rows, slot.rows, width, 1),
+            )
             if k > 0:
-                below, rows_below = work.values, work.own.value_rows
-                x = layers[k - 1, VALUES] * task.stride
-                r = turned(lane, layers, k - 1, task.stride)
-            _layer_part(
-                lane, task, layers, k, data, below, x, rows_below, r, state, work, first, count,
-                at_once, adds, is_first, slot, part, parts,
-            )  # fmt: skip
-
-
-@device_function
-def steps_at_once(task):
-    """Whether parameters take their step as soon as their gradient is known."""
-    return task.batch <= min(task.tile, CHUNK) and not task.clips_norm and not task.batch_norm
+                below = LayerInputs(
+                    Units(work.values, layers[k - 1, VALUES] * stride, stride),
+                    View(work.own.value_rows, row_by_row(lane, layers, k - 1, stride), width, 1),
+                )
+            _layer_part(lane, group, k, below, block, share)

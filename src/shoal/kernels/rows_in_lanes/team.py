@@ -1,17 +1,18 @@
 """Several threads inside one net: a leader that trains it, and followers that take their parts.
 
-The leader writes down what is to be done, all meet at a barrier, each does its part, and they meet
-again. Sums are never shared. Threads divide the units of each layer, so that weights stay in the
-cache of the core that changes them; where a batch has several chunks, they divide the chunks.
-(Dividing the rows of a small batch, and the weights only for their gradient, needs two meetings
-instead of five, but moves more between the cores: 64-32-10 with 32 rows took 5.5 us a step, by
-units 4.8, and in one thread 4.8.)
+The leader writes down what is to be done, all wait at a barrier, each does its part, and they wait
+for each other again. Sums are never shared. Threads divide the units of each layer, so that weights
+stay in the cache of the core that changes them; where a batch has several accumulation blocks, they
+divide the blocks. (Dividing the rows of a small batch, and the weights only for their gradient,
+needs two barriers instead of five, but moves more between the cores: 64-32-10 with 32 rows took
+5.5 us a step, by units 4.8, and in one thread 4.8.)
 Once the team is stopped, which Python does at the end, nobody waits any more. Where another process
-has the core of a follower, the leader would wait for it for milliseconds at each meeting: once it
+has the core of a follower, the leader would wait for it for milliseconds at each barrier: once it
 has waited long in all, it stops the team and goes on alone.
 """
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -23,13 +24,13 @@ from ..lanes.emission import CHECKED, raise_unless
 from ..lanes.primitives import primitive
 
 # in ``team``, int64
-PARTS, SLOTS, EPOCH, FIRST, ROW, ROWS, BATCH_ROWS, BRINGS, DONE, WAITED = range(10)
-_LINE = 16  # two lines of the cache, as they are brought in pairs
-STOPPED, MEETINGS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a meeting
+PARTS, BLOCKS, EPOCH, POSITION, ROW, ROWS, BATCH_ROWS, LOADS, DONE, WAITED = range(10)
+_LINE = 16  # two lines of the cache, as they are loaded in pairs
+STOPPED, ARRIVALS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a barrier
 
-STEP = 4  # units are divided by multiples of it, as dropout draws for four at once
+UNITS_OF_A_SHARE = 4  # units are divided by multiples of it, as dropout draws for four together
 
-_PATIENCE = 4096  # looks, some 10 us, until a waiting thread lets others have its core
+_PATIENCE = 4096  # tests, some 10 us, until a waiting thread lets others have its core
 TOO_LONG = (
     20_000_000  # nanoseconds of such waits, in a launch of 0.15 s, until the leader goes alone
 )
@@ -44,10 +45,10 @@ def _pointer(context, builder, array, value, index):
     return builder.gep(made.data, [index])
 
 
-def new_team(parts, slots=1):
-    """``team`` of so many threads, who take so many chunks at once."""
-    team = np.zeros(MEETINGS + parts * _LINE, np.int64)
-    team[PARTS], team[SLOTS] = parts, slots
+def new_team(parts, blocks=1):
+    """``team`` of so many threads, who take so many accumulation blocks a round."""
+    team = np.zeros(ARRIVALS + parts * _LINE, np.int64)
+    team[PARTS], team[BLOCKS] = parts, blocks
     return team
 
 
@@ -110,22 +111,22 @@ def nanoseconds(tc):
 
 
 @device_function(inline="never")
-def meet(team, part):
+def barrier(team, part):
     """Wait until all threads of a team are here; whether the team goes on."""
-    mine = MEETINGS + part * _LINE
-    meeting = team[mine] + 1
-    atomic_store(team, mine, meeting)
-    looks = since = 0
+    mine = ARRIVALS + part * _LINE
+    arrival = team[mine] + 1
+    atomic_store(team, mine, arrival)
+    tests = since = 0
     for other in range(team[PARTS]):
-        while atomic_load(team, MEETINGS + other * _LINE) < meeting:
+        while atomic_load(team, ARRIVALS + other * _LINE) < arrival:
             if atomic_load(team, STOPPED) != 0:
                 return False
-            looks += 1
-            if looks == _PATIENCE:
+            tests += 1
+            if tests == _PATIENCE:
                 since = nanoseconds()
-            elif looks > _PATIENCE:
+            elif tests > _PATIENCE:
                 give_way()
-    if part == 0 and looks > _PATIENCE:
+    if part == 0 and tests > _PATIENCE:
         team[WAITED] += nanoseconds() - since
     return atomic_load(team, STOPPED) == 0
 
@@ -139,10 +140,24 @@ def parts_of(team):
     return team[PARTS]
 
 
+class Share(NamedTuple):
+    """A thread's share of a net: ``part`` of 0 to ``parts`` - 1."""
+
+    part: int
+    parts: int
+
+
 @device_function
-def share(part, parts, count, step):
-    """(first, last) of a part's share of ``count`` things, in multiples of ``step``."""
-    if parts == 1:
+def share_of(share, count, step):
+    """(start, stop) of a thread's share of ``count`` things, in multiples of ``step``."""
+    if share.parts == 1:
         return 0, count
-    size = (count + step * parts - 1) // (step * parts) * step
-    return min(part * size, count), min((part + 1) * size, count)
+    size = (count + step * share.parts - 1) // (step * share.parts) * step
+    return min(share.part * size, count), min((share.part + 1) * size, count)
+
+
+@device_function
+def wait_for(team, share):
+    """Wait for the threads that share the net, if there are any."""
+    if share.parts > 1:
+        barrier(team, share.part)

@@ -1,41 +1,42 @@
-"""Numbers of one net change places: rows that stand one after the other, and rows in lanes."""
+"""Numbers of one net change places: rows that follow each other, and rows in lanes."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import fetch_square, flat, lane_extent, rows_of, store_tile
+from ..lanes.primitives import flat, lane_extent, load_square, rows_per_vector, store_tile
 
 
 @device_function
-def values_of(lane, count):
-    """How many values hold so many numbers side by side."""
-    return (count + rows_of(lane) - 1) // rows_of(lane)
+def vectors_of(lane, count):
+    """How many vectors hold so many numbers side by side."""
+    return (count + rows_per_vector(lane) - 1) // rows_per_vector(lane)
 
 
 @device_function
-def rows_to_lanes(lane, source, p, step, count, target, stride, first, last):
-    """Turn rows of ``count`` numbers, the first from p on and ``step`` apart, to stand in lanes, as
-    values ``first`` to ``last`` of the tile.
+def rows_to_lanes(lane, source, p, step, count, target, stride, start, stop):
+    """Transpose rows of ``count`` numbers, the first from p on and ``step`` apart, into lanes, as
+    vectors ``start`` to ``stop`` of the tile.
 
     source : shared; shorter rows than L are padded to it. target : (count, padded, * stride, L),
     unit-major.
     """
-    L, extent = rows_of(lane), lane_extent(lane)
-    for s in range(first, last):
+    L, extent = rows_per_vector(lane), lane_extent(lane)
+    for s in range(start, stop):
         for i in range(0, count, L):
             u = max(0, min(i, count - L))  # the last square overlaps the one before
-            square = fetch_square(lane, source, p + u, step)
+            square = load_square(lane, source, p + u, step)
             store_tile(lane, target, u * stride + s, stride, 0, extent, (0,), square)
         p += L * step
 
 
 @device_function
-def lanes_to_rows(lane, source, p, stride, count, target, q, rows):
-    """Turn ``count`` units, from value p on, to stand row by row.
+def lanes_to_rows(lane, units, count, target, q, rows):
+    """Transpose ``count`` units to be row by row.
 
-    source : (positions, L), unit-major. target : rows from value q on, like above.
+    units : Units of (positions, L). target : rows from vector q on, as above.
     """
-    L, numbers, extent = rows_of(lane), flat(source), lane_extent(lane)
-    width = values_of(lane, count)
-    for s in range(values_of(lane, rows)):
+    L, numbers, extent = rows_per_vector(lane), flat(units.array), lane_extent(lane)
+    width, step = vectors_of(lane, count), units.step
+    for s in range(vectors_of(lane, rows)):
         for u in range(width):
-            square = fetch_square(lane, numbers, (p + u * L * stride + s) * L, stride * L)
+            p = units.start + u * L * step + s
+            square = load_square(lane, numbers, p * L, step * L)
             store_tile(lane, target, q + s * L * width + u, width, 0, extent, (0,), square)

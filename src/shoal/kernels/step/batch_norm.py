@@ -1,12 +1,12 @@
 """Batch normalisation of a layer's weighted sums: Ioffe & Szegedy, ICML 2015.
 
-A tile is a whole batch. Statistics stand behind the parameters: running means, then variances.
+A tile is a whole batch. Statistics are stored behind the parameters: running means, then variances.
 """
 
 from ..code.compilation import device_function
-from ..lanes.primitives import fma, like, load, splat, square_root, store
-from ..layout import CHUNK, SCALES, STATISTICS, UNITS, VALUES
-from .sums import PARTIALS, add_partial, combine
+from ..lanes.primitives import broadcast, fma, like, load, square_root, store
+from ..layout import ACCUMULATION_BLOCK, PARTIALS, SCALES, STATISTICS, UNITS, VALUES
+from .sums import add_partial, combine
 
 EPSILON = 1e-5  # added to a variance
 MOMENTUM = 0.1  # of the running statistics
@@ -19,7 +19,7 @@ def normalise_batch(lane, layer, params, values, normalised, deviations, partial
     params : (parameters and statistics, L). values, normalised : (units * stride, L).
     deviations : (units, L). partials : (PARTIALS, L), zero.
     """
-    one = splat(lane, 1.0)
+    one = broadcast(lane, 1.0)
     share, epsilon = one / like(one, rows), like(one, EPSILON)
     momentum = like(one, MOMENTUM)
     rest, unbiased = one - momentum, like(one, rows) / like(one, rows - 1)
@@ -51,7 +51,7 @@ def normalise_batch(lane, layer, params, values, normalised, deviations, partial
 @device_function(inline="never")
 def normalise_running(lane, layer, params, values, stride, rows):
     """By the running mean and variance. params : like above, or shared. values : (positions, L)."""
-    one = splat(lane, 1.0)
+    one = broadcast(lane, 1.0)
     epsilon, units = like(one, EPSILON), layer[UNITS]
     for u in range(units):
         p, v = layer[STATISTICS] + u, (layer[VALUES] + u) * stride
@@ -66,20 +66,20 @@ def normalise_running(lane, layer, params, values, stride, rows):
 
 @device_function(inline="never")
 def normalise_back(lane, layer, params, deltas, normalised, deviations, stride, rows, gradient, g):
-    """Deltas of the normalised sums become those of the sums; gradients of the scales stand at
-    ``g``, of the shifts behind them.
+    """Deltas of the normalised sums become those of the sums; gradients of the scales are
+    stored from ``g`` on, of the shifts behind them.
 
     deltas, normalised : (units * stride, L). deviations : (units, L). gradient : (positions, L).
     """
-    one = splat(lane, 1.0)
+    one = broadcast(lane, 1.0)
     share, units = one / like(one, rows), layer[UNITS]
-    zero = splat(lane, 0.0)
+    zero = broadcast(lane, 0.0)
     for u in range(units):
         v = (layer[VALUES] + u) * stride
         of_scale, of_shift = zero, zero
-        for first in range(0, rows, CHUNK):
+        for first in range(0, rows, ACCUMULATION_BLOCK):
             scale_sum, shift_sum = zero, zero
-            for s in range(v + first, v + min(first + CHUNK, rows)):
+            for s in range(v + first, v + min(first + ACCUMULATION_BLOCK, rows)):
                 delta = load(lane, deltas, s)
                 scale_sum = fma(delta, load(lane, normalised, s), scale_sum)
                 shift_sum = shift_sum + delta

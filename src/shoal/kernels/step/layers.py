@@ -1,311 +1,202 @@
-"""Layers: weighted sums, deltas passed back, gradients, and the activations.
+"""Products of a layer: weighted sums, deltas passed back, gradients.
 
-Positions. A layer's weights are unit-major: the weight of input i into unit u is parameter
-``w + u * inputs + i``. Values and deltas are unit-major too: unit u of row s is
-``v + u * stride + s``. The data's rows are shared and row-major, or gathered into lanes like
-values; ``unit_step`` and ``row_step`` say which.
+All three are one contraction, summed in ascending order of k:
+``total[u, r] += sum_k a[k, u] * b[k, r]``, in register tiles of units by rows (or by inputs).
 
-All three products of a step are one contraction, summed in ascending order of k:
-``total[u, r] += sum_k a[k, u] * b[k, r]``.
+A layer's weights are unit-major: that of input i into unit u is parameter ``w + u * inputs + i``.
+Values and deltas are unit-major too. The data's rows are shared and row-major, or loaded into lanes
+like values: a `View` says which.
 """
 
 from ..code.compilation import device_function
-from ..lanes.elementary import (
-    exp,
-    expm1,
-    normal_cdf_density,
-    sigmoid,
-    softplus,
-    tanh,
-)
 from ..lanes.primitives import (
-    fetch,
-    fetch_strip,
-    fetch_tile,
-    fma,
+    broadcast,
     is_positive,
-    like,
     load,
+    load_tile,
+    load_vectors,
     outer_fma,
     product,
     rectified,
+    repeat,
     row_extent,
-    select,
-    splat,
-    spread,
     store,
     store_tile,
     unit_extent,
 )
+from ..lanes.views import View, from_row, from_unit, moved, transposed
+from .activations import RELU, activate
 
-# Codes of the activations. Outputs have the last two besides.
-(IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, EXP, SOFTMAX) = range(
-    12
-)
-
-LEAKY_SLOPE = 0.01
-# Klambauer et al. 2017, equation 14
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-
-# Sums whose activations follow at once: enough to be worth a call, and still in the L1 cache.
-_AT_ONCE = 64
+# Sums whose activations follow together: enough to be worth a call, and still in the L1 cache.
+_ACTIVATED_TOGETHER = 64
 
 
 @device_function
-def contract(lane, first, second, total, a, a0, a_step, a_stride, b, b0, b_step, b_stride, count):
-    """``total[u, r] + sum_k a[a0 + k a_step + u a_stride] * b[b0 + k b_step + r b_stride]``.
+def contract(lane, height, width, total, a, b, count):
+    """``total[i, j] + sum_k a[k, i] * b[k, j]``, over k below ``count``.
 
-    ``a``, ``b``: (positions, L) or shared (positions,). ``total``: tile of ``first`` x ``second``.
+    total : register tile of ``height`` x ``width``. a, b : View.
     """
+    p, q = a.start, b.start
     for _ in range(count):
-        x = fetch_strip(lane, a, a0, a_stride, first)
-        y = fetch_strip(lane, b, b0, b_stride, second)
+        x = load_vectors(lane, a.array, p, a.stride, height)
+        y = load_vectors(lane, b.array, q, b.stride, width)
         total = outer_fma(x, y, total)
-        a0 += a_step
-        b0 += b_step
+        p += a.step
+        q += b.step
     return total
 
 
 @device_function
-def _starts(lane, params, b, first, zeros):
-    """Where the sums of a strip of units start: their biases, or +0."""
-    if b >= 0:
-        return fetch_strip(lane, params, b, 1, first)
+def _first_terms(lane, params, biases, height, zeros):
+    """What the sums of a few units start from: their biases, or +0."""
+    if biases >= 0:
+        return load_vectors(lane, params, biases, 1, height)
     return zeros
 
 
 @device_function
-def _sums_strip(
-    lane, first, x, x0, unit_step, row_step, params, w, b, inputs, rectifies, values, slopes, v,
-    stride, rows,
+def _weighted_sums(
+    lane, height, x, weights, biases, inputs, rectifies, values, slopes, rows
 ):  # fmt: skip
-    """Weighted sums of a strip of units for all rows of the tile, or at once what RELU makes of
-    them: two stores a value instead of three."""
-    zero = splat(lane, 0.0)
-    one, extent = (0,), row_extent(lane)
-    start = _starts(lane, params, b, first, spread((zero,), first))
+    """Weighted sums of the units of a register tile for all rows, or right away what RELU makes of
+    them: two stores a vector instead of three."""
+    one, width = (0,), row_extent(lane)
+    start = _first_terms(
+        lane, weights.array, biases, height, repeat((broadcast(lane, 0.0),), height)
+    )
     s = 0
-    while s + len(extent) <= rows:
-        total = contract(
-            lane, first, extent, spread(start, extent),
-            params, w, 1, inputs, x, x0 + s * row_step, unit_step, row_step, inputs,
-        )  # fmt: skip
+    while s + len(width) <= rows:
+        total = contract(lane, height, width, repeat(start, width), weights, moved(x, 0, s), inputs)
+        p = values.start + s
         if rectifies:
-            store_tile(lane, slopes, v + s, stride, 1, first, extent, is_positive(total))
+            store_tile(lane, slopes, p, values.step, 1, height, width, is_positive(total))
             total = rectified(total)
-        store_tile(lane, values, v + s, stride, 1, first, extent, total)
-        s += len(extent)
+        store_tile(lane, values.array, p, values.step, 1, height, width, total)
+        s += len(width)
     while s < rows:
-        total = contract(
-            lane, first, one, start,
-            params, w, 1, inputs, x, x0 + s * row_step, unit_step, row_step, inputs,
-        )  # fmt: skip
+        total = contract(lane, height, one, start, weights, moved(x, 0, s), inputs)
+        p = values.start + s
         if rectifies:
-            store_tile(lane, slopes, v + s, stride, 1, first, one, is_positive(total))
+            store_tile(lane, slopes, p, values.step, 1, height, one, is_positive(total))
             total = rectified(total)
-        store_tile(lane, values, v + s, stride, 1, first, one, total)
+        store_tile(lane, values.array, p, values.step, 1, height, one, total)
         s += 1
 
 
 @device_function(inline="always")
-def forward_layer(
-    lane, x, x0, unit_step, row_step, params, w, b, inputs, units, code,
-    values, slopes, v, stride, rows,
-):  # fmt: skip
-    """One layer of a tile of rows: values, and each activation's slope where the delta will stand.
+def forward_layer(lane, x, weights, biases, inputs, units, code, values, slopes, rows):
+    """One layer of a tile of rows: values, and each activation's slope where the delta will be.
 
-    x : (positions, L) or shared (positions,), the layer's inputs.
-    params : (P, L). values, slopes : (positions, L).
+    Parameters
+    ----------
+    x : View
+        The layer's inputs: k is an input, j a row.
+    weights : View of (P, L)
+        k is an input, j a unit.
+    biases : int
+        The first unit's bias in the same array, or -1.
+    values : Units of (positions, L)
+    slopes : (positions, L), at the same positions
     """
-    one, extent, rectifies = (0,), unit_extent(lane), code == RELU
+    one, height, rectifies = (0,), unit_extent(lane), code == RELU
     u = done = 0
     while u < units:
-        weights, biases, strip = w + u * inputs, b + u if b >= 0 else -1, v + u * stride
-        if units - u >= len(extent):
-            _sums_strip(
-                lane, extent, x, x0, unit_step, row_step, params, weights, biases, inputs,
-                rectifies, values, slopes, strip, stride, rows,
-            )  # fmt: skip
-            u += len(extent)
+        of_units, to = moved(weights, 0, u), from_unit(values, u)
+        b = biases + u if biases >= 0 else -1
+        if units - u >= len(height):
+            _weighted_sums(lane, height, x, of_units, b, inputs, rectifies, to, slopes, rows)
+            u += len(height)
         else:
-            _sums_strip(
-                lane, one, x, x0, unit_step, row_step, params, weights, biases, inputs,
-                rectifies, values, slopes, strip, stride, rows,
-            )  # fmt: skip
+            _weighted_sums(lane, one, x, of_units, b, inputs, rectifies, to, slopes, rows)
             u += 1
-        if not rectifies and (u == units or (u - done) * rows >= _AT_ONCE):
-            activate(lane, code, values, slopes, v + done * stride, stride, u - done, rows)
+        if not rectifies and (u == units or (u - done) * rows >= _ACTIVATED_TOGETHER):
+            activate(lane, code, from_unit(values, done), slopes, u - done, rows)
             done = u
 
 
 @device_function
-def activate(lane, code, values, slopes, v, stride, units, rows):
-    """Weighted sums become activations; their slopes are stored beside.
-
-    values, slopes : (positions, L).
-    """
-    zero, one = splat(lane, 0.0), splat(lane, 1.0)
-    for u in range(units):
-        p, end = v + u * stride, v + u * stride + rows
-        if code == RELU:
-            while p < end:
-                z = load(lane, values, p)
-                positive = z > zero
-                # NaN is not positive, and a bad net must show: keep it
-                store(lane, values, p, select(z < zero, zero, z))
-                store(lane, slopes, p, select(positive, one, zero))
-                p += 1
-        elif code == SIGMOID:
-            while p < end:
-                a = sigmoid(load(lane, values, p))
-                store(lane, values, p, a)
-                store(lane, slopes, p, a * (one - a))
-                p += 1
-        elif code == TANH:
-            while p < end:
-                a = tanh(load(lane, values, p))
-                store(lane, values, p, a)
-                store(lane, slopes, p, fma(-a, a, one))
-                p += 1
-        elif code == LEAKY_RELU:
-            slope = like(zero, LEAKY_SLOPE)
-            while p < end:
-                z = load(lane, values, p)
-                steep = select(z > zero, one, slope)
-                store(lane, values, p, z * steep)
-                store(lane, slopes, p, steep)
-                p += 1
-        elif code == ELU or code == SELU:
-            scale = like(zero, SELU_SCALE) if code == SELU else one
-            alpha = like(zero, SELU_SCALE * SELU_ALPHA) if code == SELU else one
-            while p < end:
-                z = load(lane, values, p)
-                low = expm1(select(z > zero, zero, z))
-                store(lane, values, p, select(z > zero, scale * z, alpha * low))
-                store(lane, slopes, p, select(z > zero, scale, fma(alpha, low, alpha)))
-                p += 1
-        elif code == GELU:
-            while p < end:
-                z = load(lane, values, p)
-                cdf, density = normal_cdf_density(z)
-                store(lane, values, p, z * cdf)
-                store(lane, slopes, p, fma(z, density, cdf))
-                p += 1
-        elif code == SILU:
-            while p < end:
-                z = load(lane, values, p)
-                a = sigmoid(z)
-                silu = z * a
-                store(lane, values, p, silu)
-                store(lane, slopes, p, fma(silu, one - a, a))
-                p += 1
-        elif code == SOFTPLUS:
-            while p < end:
-                z = load(lane, values, p)
-                store(lane, values, p, softplus(z))
-                store(lane, slopes, p, sigmoid(z))
-                p += 1
-        elif code == EXP:
-            while p < end:
-                a = exp(load(lane, values, p))
-                store(lane, values, p, a)
-                store(lane, slopes, p, a)
-                p += 1
-        elif code == IDENTITY:
-            while p < end:
-                store(lane, slopes, p, one)
-                p += 1
-
-
-@device_function
-def _deltas_strip(lane, first, params, w, inputs, units, deltas, v, below, stride, rows):
-    """Deltas of a strip of a layer's inputs, from the deltas of its units."""
-    zero = splat(lane, 0.0)
-    one, extent = (0,), row_extent(lane)
-    zeros = spread((zero,), first)
+def _deltas_below(lane, height, weights, units, deltas, below, rows):
+    """Deltas of a few of a layer's inputs, from the deltas of its units."""
+    one, width = (0,), row_extent(lane)
+    zeros = repeat((broadcast(lane, 0.0),), height)
     s = 0
-    while s + len(extent) <= rows:
+    while s + len(width) <= rows:
         total = contract(
-            lane, first, extent, spread(zeros, extent),
-            params, w, inputs, 1, deltas, v + s, stride, 1, units,
-        )  # fmt: skip
-        slope = fetch_tile(lane, deltas, below + s, stride, 1, first, extent)
-        store_tile(lane, deltas, below + s, stride, 1, first, extent, product(total, slope))
-        s += len(extent)
+            lane, height, width, repeat(zeros, width), weights, from_row(deltas, s), units
+        )
+        p = below.start + s
+        slope = load_tile(lane, below.array, p, below.step, 1, height, width)
+        total = product(total, slope)
+        store_tile(lane, below.array, p, below.step, 1, height, width, total)
+        s += len(width)
     while s < rows:
-        total = contract(
-            lane, first, one, zeros,
-            params, w, inputs, 1, deltas, v + s, stride, 1, units,
-        )  # fmt: skip
-        slope = fetch_tile(lane, deltas, below + s, stride, 1, first, one)
-        store_tile(lane, deltas, below + s, stride, 1, first, one, product(total, slope))
+        total = contract(lane, height, one, zeros, weights, from_row(deltas, s), units)
+        p = below.start + s
+        slope = load_tile(lane, below.array, p, below.step, 1, height, one)
+        store_tile(lane, below.array, p, below.step, 1, height, one, product(total, slope))
         s += 1
 
 
 @device_function(inline="always")
-def deltas_layer(lane, params, w, inputs, units, deltas, v, below, stride, first, last, rows):
-    """Pass a layer's deltas (at v) back to units ``first`` to ``last`` of the layer below, whose
-    slopes stand at ``below``.
+def deltas_layer(lane, weights, units, deltas, below, start, stop, rows):
+    """Pass a layer's deltas back to units ``start`` to ``stop`` of the layer below.
 
-    params : (P, L). deltas : (positions, L).
+    Parameters
+    ----------
+    weights : View of (P, L)
+        k is a unit, j an input.
+    deltas : Units of (positions, L)
+        Of the layer's units.
+    below : Units of (positions, L)
+        Slopes of the layer below, which become its deltas.
     """
-    one, extent = (0,), unit_extent(lane)
-    i = first
-    while i + len(extent) <= last:
-        _deltas_strip(
-            lane, extent, params, w + i, inputs, units, deltas, v, below + i * stride, stride, rows
-        )
-        i += len(extent)
-    while i < last:
-        _deltas_strip(
-            lane, one, params, w + i, inputs, units, deltas, v, below + i * stride, stride, rows
-        )
+    one, height = (0,), unit_extent(lane)
+    i = start
+    while i + len(height) <= stop:
+        _deltas_below(lane, height, moved(weights, 0, i), units, deltas, from_unit(below, i), rows)
+        i += len(height)
+    while i < stop:
+        _deltas_below(lane, one, moved(weights, 0, i), units, deltas, from_unit(below, i), rows)
         i += 1
 
 
 @device_function
-def gradient_strip(
-    lane, first, x, x0, unit_step, row_step, inputs, deltas, v, stride, rows, gradient, g, fresh
-):
-    """Gradient of the weights into a strip of units, added to what the chunk holds unless fresh.
+def weights_gradient(lane, height, x, inputs, deltas, rows, gradient, g, fresh):
+    """Gradient of the weights into a few units, added to what the block holds unless fresh.
 
-    x : (positions, L) or shared (positions,). deltas, gradient : (positions, L).
+    x : View of the layer's inputs. deltas : Units. gradient : (positions, L), from g on.
     """
-    zero = splat(lane, 0.0)
-    one, extent = (0,), row_extent(lane)
-    zeros = spread((zero,), first)
+    one, width = (0,), row_extent(lane)
+    zeros = repeat((broadcast(lane, 0.0),), height)
+    by_row = View(deltas.array, deltas.start, 1, deltas.step)
     i = 0
-    while i + len(extent) <= inputs:
-        total = spread(zeros, extent)
+    while i + len(width) <= inputs:
+        total = repeat(zeros, width)
         if not fresh:
-            total = fetch_tile(lane, gradient, g + i, inputs, 1, first, extent)
-        total = contract(
-            lane, first, extent, total,
-            deltas, v, 1, stride, x, x0 + i * unit_step, row_step, unit_step, rows,
-        )  # fmt: skip
-        store_tile(lane, gradient, g + i, inputs, 1, first, extent, total)
-        i += len(extent)
+            total = load_tile(lane, gradient, g + i, inputs, 1, height, width)
+        total = contract(lane, height, width, total, by_row, transposed(moved(x, i, 0)), rows)
+        store_tile(lane, gradient, g + i, inputs, 1, height, width, total)
+        i += len(width)
     while i < inputs:
         total = zeros
         if not fresh:
-            total = fetch_tile(lane, gradient, g + i, inputs, 1, first, one)
-        total = contract(
-            lane, first, one, total,
-            deltas, v, 1, stride, x, x0 + i * unit_step, row_step, unit_step, rows,
-        )  # fmt: skip
-        store_tile(lane, gradient, g + i, inputs, 1, first, one, total)
+            total = load_tile(lane, gradient, g + i, inputs, 1, height, one)
+        total = contract(lane, height, one, total, by_row, transposed(moved(x, i, 0)), rows)
+        store_tile(lane, gradient, g + i, inputs, 1, height, one, total)
         i += 1
 
 
 @device_function
-def bias_gradient(lane, units, deltas, v, stride, rows, gradient, g, fresh):
+def biases_gradient(lane, units, deltas, rows, gradient, g, fresh):
     """Gradient of ``units`` biases: the sum of their deltas in ascending order of rows.
 
-    deltas, gradient : (positions, L).
+    deltas : Units of (positions, L). gradient : (positions, L), from g on.
     """
-    zero = splat(lane, 0.0)
+    zero = broadcast(lane, 0.0)
     for u in range(units):
         total = zero if fresh else load(lane, gradient, g + u)
-        for p in range(v + u * stride, v + u * stride + rows):
-            total = total + fetch(lane, deltas, p)
+        start = deltas.start + u * deltas.step
+        for p in range(start, start + rows):
+            total = total + load(lane, deltas.array, p)
         store(lane, gradient, g + u, total)

@@ -5,6 +5,8 @@ Counter words: (block, layer, epoch, stream); of dropout (row, block of units, e
 layer).
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -12,14 +14,14 @@ from numba.core import cgutils
 
 from ..code.compilation import device_function
 from ..lanes.elementary import circle, log
-from ..lanes.emission import emit_splat, emit_spread, lane_number
+from ..lanes.emission import emit_broadcast, emit_repeat, lane_number
 from ..lanes.primitives import (
+    broadcast,
     lane_range,
     load,
     primitive,
-    rows_of,
+    rows_per_vector,
     select,
-    splat,
     square_root,
     store,
 )
@@ -99,9 +101,9 @@ def philox_run(tc, words, c0, c1, c2, c3, seed):
 
     def codegen(context, builder, sig, args):
         vector = ir.VectorType(_U64, RUN)
-        counter = [_spread(builder, number, vector) for number in args[1:5]]
+        counter = [_repeat_integer(builder, number, vector) for number in args[1:5]]
         counter[0] = builder.add(counter[0], ir.Constant(vector, list(range(RUN))))
-        drawn = _emit_philox(builder, counter, _spread(builder, args[5], vector))
+        drawn = _emit_philox(builder, counter, _repeat_integer(builder, args[5], vector))
         made = context.make_array(words)(context, builder, args[0])
         narrow = ir.VectorType(ir.IntType(32), RUN)
         for w, word_of_all in enumerate(drawn):
@@ -131,19 +133,19 @@ def uniforms(tc, lane, x, seeds, c0, c1, c2, c3):
         words = ir.VectorType(_U64, lane.n) if vector else _U64
         made = context.make_array(seeds)(context, builder, args[2])
         if of_rows:
-            seed = _spread(builder, builder.load(made.data, align=8), words)
+            seed = _repeat_integer(builder, builder.load(made.data, align=8), words)
         else:
             pointer = builder.bitcast(made.data, words.as_pointer())
             if not vector:
                 index = lane_number(context, builder, lane, args[0])
                 pointer = builder.gep(made.data, [index])
             seed = builder.load(pointer, align=8)
-        counter = [_spread(builder, word, words) for word in args[3:]]
+        counter = [_repeat_integer(builder, word, words) for word in args[3:]]
         if of_rows:
             counter[0] = builder.add(counter[0], ir.Constant(words, list(range(lane.n))))
         narrow = ir.VectorType(ir.IntType(32), lane.n) if vector else ir.IntType(32)
-        eight = _spread(builder, ir.Constant(_U64, 8), words)
-        unit = emit_splat(builder, x, ir.Constant(_element(x), 2.0**-24))
+        eight = _repeat_integer(builder, ir.Constant(_U64, 8), words)
+        unit = emit_broadcast(builder, x, ir.Constant(_element(x), 2.0**-24))
         values = [
             builder.fmul(
                 builder.sitofp(builder.trunc(builder.lshr(word, eight), narrow), llvm_type(x)), unit
@@ -160,46 +162,52 @@ def _element(x):
     return kind.element if isinstance(x, Vec) else kind
 
 
-def _spread(builder, scalar, words):
+def _repeat_integer(builder, scalar, words):
     """The 64-bit integer in every lane of the type ``words``."""
-    return emit_spread(builder, scalar, words.count) if isinstance(words, ir.VectorType) else scalar
+    return emit_repeat(builder, scalar, words.count) if isinstance(words, ir.VectorType) else scalar
+
+
+class Dropout(NamedTuple):
+    """What the draws of a tile's dropout depend on."""
+
+    rates: Any  # (layers, L)
+    seeds: Any  # (L,) uint64
+    epoch: int
+    position: int  # of the tile's first row in the epoch's order
 
 
 @device_function
-def _drop(lane, kept, factor, both, values, slopes, p):
-    zero = splat(lane, 0.0)
-    store(lane, values, p, select(kept, load(lane, values, p) * factor, zero))
+def _drop(lane, retained, factor, values, slopes, both, p):
+    zero = broadcast(lane, 0.0)
+    store(lane, values, p, select(retained, load(lane, values, p) * factor, zero))
     if both:
-        store(lane, slopes, p, select(kept, load(lane, slopes, p) * factor, zero))
+        store(lane, slopes, p, select(retained, load(lane, slopes, p) * factor, zero))
 
 
 @device_function(inline="never")
-def drop(
-    lane, rates, layer, seeds, epoch, position, both, values, slopes, v, stride, first, last, rows
-):
-    """Dropout of units ``first`` (a multiple of 4) to ``last`` of a layer, in place, and of their
-    slopes where ``both``; inverted.
+def drop(lane, dropout, layer, values, slopes, both, start, stop, rows):
+    """Dropout of units ``start`` (a multiple of 4) to ``stop`` of a layer, in place, and of their
+    slopes where ``both``; inverted. Srivastava et al., JMLR 2014.
 
-    rates : (layers, L). seeds : (L,) uint64. values, slopes : (positions, L). ``position`` is that
-    of the tile's first row in the epoch's order. Srivastava et al., JMLR 2014.
+    values : Units of a (positions, L) array. slopes : (positions, L), at the same positions.
     """
-    one, rate = splat(lane, 1.0), load(lane, rates, layer)
-    factor = one / (one - rate)
-    for u in range(first, last, 4):
-        left = last - u
+    one, rate = broadcast(lane, 1.0), load(lane, dropout.rates, layer)
+    factor, array, step = one / (one - rate), values.array, values.step
+    for u in range(start, stop, 4):
+        left = stop - u
         for s in range(rows):
-            p = v + u * stride + s
+            p = values.start + u * step + s
             draws = uniforms(
-                lane, rate, seeds, position + s * rows_of(lane), u // 4, epoch,
-                DROPOUT + LAYER * layer,
+                lane, rate, dropout.seeds, dropout.position + s * rows_per_vector(lane), u // 4,
+                dropout.epoch, DROPOUT + LAYER * layer,
             )  # fmt: skip
-            _drop(lane, draws[0] >= rate, factor, both, values, slopes, p)
+            _drop(lane, draws[0] >= rate, factor, array, slopes, both, p)
             if left > 1:
-                _drop(lane, draws[1] >= rate, factor, both, values, slopes, p + stride)
+                _drop(lane, draws[1] >= rate, factor, array, slopes, both, p + step)
             if left > 2:
-                _drop(lane, draws[2] >= rate, factor, both, values, slopes, p + 2 * stride)
+                _drop(lane, draws[2] >= rate, factor, array, slopes, both, p + 2 * step)
             if left > 3:
-                _drop(lane, draws[3] >= rate, factor, both, values, slopes, p + 3 * stride)
+                _drop(lane, draws[3] >= rate, factor, array, slopes, both, p + 3 * step)
 
 
 @device_function(inline="never")

@@ -32,15 +32,15 @@ def _power(factor, k):
 
 
 @device_function(inline="never")
-def learning_rate(schedule, watch, q, epoch, rows):
-    """Of net q in an epoch. schedule : (SCHEDULE_ROWS, L). watch : (WATCH_ROWS, L)."""
+def learning_rate(schedule, monitor, q, epoch, rows):
+    """Of net q in an epoch. schedule : (SCHEDULE_FIELDS, L). monitor : (MONITOR_FIELDS, L)."""
     kind, base = int(schedule[KIND, q]), schedule[BASE, q]
     warmup = int(schedule[WARMUP, q])
     t = epoch - warmup
     if t < 0:
         return base * (float(epoch + 1) / float(warmup + 1))
     if kind == ADAPTIVE:
-        return watch[ADAPTED, q]
+        return monitor[ADAPTED, q]
     if kind == STEP:
         return base * _power(schedule[GAMMA, q], t // int(schedule[STEP_EPOCHS, q]))
     if kind == EXPONENTIAL:
@@ -56,7 +56,7 @@ def learning_rate(schedule, watch, q, epoch, rows):
 
 
 @device_function(inline="never")
-def set_rates(lane, rates, schedule, watch, epoch, rows):
-    """Learning rates of an epoch, rounded to the dtype of ``rates`` (RATES, L)."""
+def set_rates(lane, rates, schedule, monitor, epoch, rows):
+    """Learning rates of an epoch, rounded to the dtype of ``rates`` (RATE_FIELDS, L)."""
     for q in lane_range(lane, schedule):
-        rates[RATE, q] = learning_rate(schedule, watch, q, epoch, rows)
+        rates[RATE, q] = learning_rate(schedule, monitor, q, epoch, rows)
