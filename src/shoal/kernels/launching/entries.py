@@ -1,6 +1,7 @@
 """Kernels as C functions: each reads its arguments from a block of words, see `words`."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numba.extending import intrinsic
 from ..code import compilation
 from ..code.environment import CHECKED, jit_is_on
 from ..lanes.vectors import LaneGroup, lane_group_type
-from .words import DONE, OTHER_VERSION, OUT_OF_BOUNDS, VERSION, Field, check, field_of, words_of
+from .words import DONE, OTHER_VERSION, OUT_OF_BOUNDS, VERSION, Field, Packer, check, field_of
 
 _WORDS = types.CPointer(types.int64)
 _SIGNATURE = types.int32(_WORDS)
@@ -134,20 +135,26 @@ class Call(NamedTuple):
     ----------
     arguments : list of named tuples
         One for each thread that may take a slice, as each has a workspace of its own.
+    address : int
+        Of the machine code.
     words : (threads, W) int64 array
-        The same as blocks of words; word 1 to 4 of each are the slice.
+        The arguments as blocks of words; word 1 to 4 of each are the slice.
+    blocks : list of int
+        Where each thread's block is.
     """
 
     kernel: "Kernel"
     lane: LaneGroup
     arguments: list[Any]
-    address: int
-    words: Any
+    address: int = 0
+    words: Any = None
+    blocks: Sequence[int] = ()
 
     def of_thread(self, thread: int) -> "Call":
         """The call with the arguments of one thread alone."""
-        words = None if self.words is None else self.words[thread : thread + 1]
-        return self._replace(arguments=[self.arguments[thread]], words=words)
+        return self._replace(
+            arguments=[self.arguments[thread]], blocks=self.blocks[thread : thread + 1]
+        )
 
 
 class Kernel:
@@ -167,7 +174,7 @@ class Kernel:
         self.name = function.__name__
         self.function, self.arguments = function, arguments
         self.field = field_of(self.name, arguments, {"own": own})
-        self._size = 1 + self.field.words
+        self._packer = Packer(self.field)
         self._entries: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
@@ -191,12 +198,14 @@ class Kernel:
     def bind(self, lane: LaneGroup, arguments: list[Any]) -> Call:
         """A call with these arguments, one named tuple for each thread."""
         if not jit_is_on():
-            return Call(self, lane, arguments, 0, None)
+            return Call(self, lane, arguments)
         if CHECKED:
             for each in arguments:
                 check(self.field, each, lane.dtype)
-        words = np.array([words_of(self._size, each) for each in arguments], np.int64)
-        return Call(self, lane, arguments, self.address(lane), words)
+        words = np.array([self._packer.words(each) for each in arguments], np.int64)
+        base, stride = words.__array_interface__["data"][0], words.strides[0]
+        blocks = range(base, base + words.nbytes, stride)
+        return Call(self, lane, arguments, self.address(lane), words, blocks)
 
     def run_plain(self, lane: LaneGroup, arguments: Any) -> None:
         """In plain Python: a lane is an integer, and the kernel runs once for each lane of its

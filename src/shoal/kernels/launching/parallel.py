@@ -57,21 +57,22 @@ def _take(tc: Any, control: Any) -> Any:
 
 
 @intrinsic
-def _call(tc: Any, address: Any, words: Any, offset: Any) -> Any:
-    """Call the kernel at an address with the block of words at an offset. words : (W,) int64."""
+def _call(tc: Any, address: Any, block: Any, start: Any, stop: Any, first: Any, end: Any) -> Any:
+    """Call the kernel at an address with the words at another, and this slice: see `Slice`."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[1])(context, builder, args[1]).data
-        kind = ir.FunctionType(ir.IntType(32), [_INT64.as_pointer()])
-        function = builder.inttoptr(args[0], kind.as_pointer())
-        status = builder.call(function, [builder.gep(data, [args[2]])])
+        words = builder.inttoptr(args[1], _INT64.as_pointer())
+        for position, number in enumerate(args[2:], 1):
+            builder.store(number, builder.gep(words, [ir.Constant(_INT64, position)]))
+        kind = ir.FunctionType(ir.IntType(32), [words.type])
+        status = builder.call(builder.inttoptr(args[0], kind.as_pointer()), [words])
         return builder.sext(status, _INT64)
 
-    return types.int64(types.int64, words, types.int64), codegen
+    return types.int64(*[types.int64] * 6), codegen
 
 
 @kept()
-def take_slices(thread, slices, addresses, offsets, words, control, outcome):
+def take_slices(thread, slices, addresses, blocks, control, outcome):
     """Take slices and run them, until there are no more, or no more are to be taken.
 
     Parameters
@@ -81,9 +82,8 @@ def take_slices(thread, slices, addresses, offsets, words, control, outcome):
     slices : (slices, 5) int64 array
     addresses : (calls,) int64 array
         Of kernels.
-    offsets : (calls, threads) int64 array
-        Where a call's words begin, for each thread.
-    words : (W,) int64 array
+    blocks : (calls, threads) int64 array
+        Where a call's words are, for each thread.
     control : (CONTROL_SIZE,) int64 array
     outcome : (slices, 2) int64 array
         Written: what the kernel returned, and its time.
@@ -96,20 +96,20 @@ def take_slices(thread, slices, addresses, offsets, words, control, outcome):
         and (taken == 0 or nanoseconds() < control[DEADLINE])
     ):
         call = slices[k, CALL]
-        offset = offsets[call, thread]
-        for column in range(START, STOP_TILE + 1):
-            words[offset + column] = slices[k, column]
         begin = nanoseconds()
-        outcome[k, STATUS] = _call(addresses[call], words, offset)
+        outcome[k, STATUS] = _call(
+            addresses[call], blocks[call, thread], slices[k, START], slices[k, STOP],
+            slices[k, START_TILE], slices[k, STOP_TILE],
+        )  # fmt: skip
         outcome[k, NANOSECONDS] = nanoseconds() - begin
         k, taken = _take(control), taken + 1
 
 
 @kept(parallel=True)
-def _run_in_parallel(threads, slices, addresses, offsets, words, control, outcome):
+def _run_in_parallel(threads, slices, addresses, blocks, control, outcome):
     """`take_slices` on so many of numba's threads."""
     for thread in prange(threads):
-        take_slices(thread, slices, addresses, offsets, words, control, outcome)
+        take_slices(thread, slices, addresses, blocks, control, outcome)
 
 
 _INSIDE = threading.Lock()
@@ -200,19 +200,16 @@ def launch(
     control[NEXT] = 0
     control[DEADLINE] = time.monotonic_ns() + int(1e9 * seconds) if seconds is not None else _NEVER
     if jit_is_on():
-        sizes = np.array([call.words.shape for call in calls])
-        ends = np.cumsum(sizes.prod(axis=1))
+        threads = min(threads, len(table), *(len(call.blocks) for call in calls))
         addresses = np.array([call.address for call in calls], np.int64)
-        starts = (ends - sizes.prod(axis=1))[:, np.newaxis]
-        offsets = starts + sizes[:, 1:] * np.arange(sizes[:, 0].min())
-        words = np.concatenate([call.words.ravel() for call in calls])
-        threads = min(threads, len(table), offsets.shape[1])
-        _run(threads, table, addresses, offsets, words, control, outcome)
+        blocks = np.array([call.blocks[:threads] for call in calls], np.int64)
+        _run(threads, table, addresses, blocks, control, outcome)
     else:
         _run_plain(calls, table, control, outcome)
-    if (outcome[:, STATUS] == OUT_OF_BOUNDS).any():
+    status = outcome[:, STATUS].max(initial=DONE)
+    if status == OUT_OF_BOUNDS:
         raise IndexError("a kernel left its array")
-    if (outcome[:, STATUS] == OTHER_VERSION).any():
+    if status == OTHER_VERSION:
         raise RuntimeError("a kernel is of another version than the words that it was handed")
     return outcome
 
