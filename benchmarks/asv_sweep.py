@@ -43,7 +43,7 @@ class TutorialNets:
 
 
 class Classifiers:
-    """Nets 64-32-10, few enough for one engine or many enough for the other, one thread."""
+    """Nets 64-32-10, few enough for rows in lanes or many enough for nets in lanes, one thread."""
 
     params = [[4, 32], ["float32", "float64"]]
     param_names = ["nets", "dtype"]

@@ -1,4 +1,4 @@
-"""Does the plan choose the faster engine? Both by turns: python -m benchmarks.choices"""
+"""Does the plan choose well between nets and rows in lanes? python -m benchmarks.choices"""
 
 import statistics
 import sys
@@ -19,12 +19,12 @@ SHAPES = [
     ((4, 32, 16, 4), None, 10_000),
 ]
 NETS = (1, 2, 4, 8, 16, 32, 64, 128)
-ALLOWED = 1.15  # how much slower than the other engine a choice may be
+ALLOWED = 1.15  # how much slower than the other a choice may be
 SECONDS = 0.05  # that a run should take at least, by the plan's own estimate
 
 
 def training(widths, batch, rows, nets, dtype):
-    """Return a function that trains so many nets once, and says which engine the plan chose."""
+    """Return a function that trains so many nets once, and says which the plan chose."""
     import shoal
     from shoal.planning import cost_model
 
@@ -52,7 +52,7 @@ def training(widths, batch, rows, nets, dtype):
 
 
 def compared(shape, nets, dtype, turns):
-    """Return (whether rows are in lanes by choice, its seconds, the other engine's)."""
+    """Return (whether rows are in lanes by choice, its seconds, the other's)."""
     sweep, chosen = training(*shape, nets, dtype)
     for rows_in_lanes in (None, False, True):  # compiles
         sweep(1, rows_in_lanes)
@@ -73,7 +73,7 @@ def compared(shape, nets, dtype, turns):
 @click.option("--turns", type=click.IntRange(min=3), default=5, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32")
 def main(turns, dtype):
-    """Time both engines; the exit status is 1 where a choice is more than 15% slower."""
+    """Time both; the exit status is 1 where a choice is more than 15% slower."""
     table = Table("nets", "shape", "chosen: in the lanes are", "its time", "the other's", "ratio")
     worst = 0.0
     for shape in SHAPES:
@@ -85,7 +85,7 @@ def main(turns, dtype):
                 f"{ours * 1e3:.3g} ms", f"{other * 1e3:.3g} ms", f"{ours / other:.2f}",
             )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-    click.echo(f"worst: {worst:.2f} times the other engine's time; allowed: {ALLOWED}")
+    click.echo(f"worst: {worst:.2f} times the other's time; allowed: {ALLOWED}")
     sys.exit(int(worst > ALLOWED))
 
 

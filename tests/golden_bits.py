@@ -104,7 +104,7 @@ PAIRS = {  # of output and loss, that go with a kind of y
     "marks": (("auto", "auto"), ("sigmoid", "huber"), ("identity", "squared_error")),
     "choices": (("softmax", "cross_entropy"), ("softmax", "squared_error"), ("auto", "auto")),
 }
-# by the number of rows; gradients are summed in chunks of 256
+# by the number of rows; gradients are summed in blocks of 256
 BATCHES = {
     37: (5, None, 16, 1, 64, 36),
     130: (16, 40, None, 7, 129, 200),
@@ -339,7 +339,7 @@ def nets():
             settings |= {"dropout": draws.pick(0.0, 0.3), "batch_norm": False}
             if settings["optimizer"] != "rprop":
                 settings["batch_size"] = draws.deal(None, 512, 256)
-            # threads share chunks in epochs alone whose loss nobody asks for
+            # threads share blocks in epochs alone whose loss nobody asks for
             settings |= {"epochs": draws.whole(7, 14), "record_every": 5, "patience": None}
             if settings.get("schedule") == "adaptive":
                 settings["schedule"] = "exponential"

@@ -1,8 +1,8 @@
 """The slow oracle of bits: the one order of arithmetic, in plain loops over one net.
 
 Every sum is a loop over scalars in the order that ``shoal.kernels`` promises; there are no lanes,
-tiles, strips or launches. What it shares with the kernels is the elementary functions and `fma`,
-in their scalar meaning. `shoal.reference` is the oracle of meaning; this one is of the last bit.
+tiles or launches. What it shares with the kernels is the elementary functions and `fma`, in their
+scalar meaning. `shoal.reference` is the oracle of meaning; this one is of the last bit.
 """
 
 from itertools import pairwise
@@ -255,7 +255,7 @@ class _Steps:
 
 
 class _Watch:
-    """The watched loss: the lowest so far, and what epochs without improvement lead to."""
+    """The monitored loss: the lowest so far, and what epochs without improvement lead to."""
 
     def __init__(self, told):
         self.told, self.best, self.since, self.waited, self.divisions = told, np.inf, 0, 0, 0

@@ -32,7 +32,7 @@ SCORES = ("largest", "sides", "residuals")
 LARGEST, SIDES, RESIDUALS = range(3)
 SCHEDULES = ("constant", "step", "exponential", "cosine", "invscaling", "adaptive")
 CONSTANT, STEP, EXPONENTIAL, COSINE, INVSCALING, ADAPTIVE = range(6)
-CHUNK, PARTIALS = 256, 16
+BLOCK, PARTIALS = 256, 16
 
 compiled = njit(error_model="numpy")
 
@@ -271,13 +271,13 @@ def passed_back(delta, w, slopes):
 
 @compiled
 def normalized_back(delta, normal, roots, scales, scale_gradients, shift_gradients):
-    """Delta before batch norm from that after it. Gradients: rows in chunks, as in `gradients`."""
+    """Delta before batch norm from that after it. Gradients: rows in blocks, as in `gradients`."""
     below = np.empty_like(delta)
     for u in range(delta.shape[1]):
         inverse = like(delta[0, u], 1.0) / like(delta[0, u], delta.shape[0])
-        for first in range(0, delta.shape[0], CHUNK):
+        for first in range(0, delta.shape[0], BLOCK):
             shift = scale = like(inverse, 0.0)
-            for s in range(first, min(first + CHUNK, delta.shape[0])):
+            for s in range(first, min(first + BLOCK, delta.shape[0])):
                 shift = shift + delta[s, u]
                 scale = fma(delta[s, u], normal[s, u], scale)
             shift_gradients[u] = shift if first == 0 else shift_gradients[u] + shift
@@ -292,10 +292,10 @@ def normalized_back(delta, normal, roots, scales, scale_gradients, shift_gradien
 
 @compiled
 def gradients(x, delta, gw, gb):
-    """Of weights (units, I) and biases: rows ascending from +0 in chunks, chunks in order."""
+    """Of weights (units, I) and biases: rows ascending from +0 in blocks, blocks in order."""
     zero = like(x[0, 0], 0.0)
-    for first in range(0, x.shape[0], CHUNK):
-        end = min(first + CHUNK, x.shape[0])
+    for first in range(0, x.shape[0], BLOCK):
+        end = min(first + BLOCK, x.shape[0])
         for u in range(delta.shape[1]):
             for i in range(x.shape[1]):
                 total = zero

@@ -220,7 +220,7 @@ def test_slices_and_tiles(dtype, tile, seconds, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("seconds", SLICES.values(), ids=SLICES)
 def test_rows_in_lanes(dtype, seconds, threads, monkeypatch):
-    """The other engine, which trains these nets one by one."""
+    """The other meaning of lanes, which trains these nets one by one."""
     expected = right(dtype)
     monkeypatch.setattr(cost_model, "prefers_rows_in_lanes", lambda *estimates: True)
     set_seconds(monkeypatch, *seconds)

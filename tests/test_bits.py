@@ -44,7 +44,7 @@ OPTIMIZERS = [
 ]
 
 # name: (rows, outputs, grid, settings of all nets). Register tiles are 2 units x 4 rows, tiles of
-# rows 256 rows (64 where layers are wide), chunks 256 rows.
+# rows 256 rows (64 where layers are wide), blocks 256 rows.
 CASES = {
     "activations": (23, 3, {"activation": ACTIVATIONS}, {"hidden": (7, 9), "batch_size": 5}),
     "a layer its own": (
@@ -76,7 +76,7 @@ CASES = {
         },
         {"activation": "silu", "learning_rate": 0.01},
     ),
-    "chunks": (
+    "blocks": (
         613,
         2,
         {

@@ -1,4 +1,4 @@
-"""Which engine is chosen: a rule about speed alone, so these are plain cases, and what is told."""
+"""Whether lanes are nets or rows: a rule about speed alone, so these are plain cases."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_plain_cases(nets, widths, rows_in_lanes, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("nets, rows_in_lanes", [(1, True), (2, True), (4096, False)])
 def test_the_tutorial_s_net(nets, rows_in_lanes, dtype):
-    """Its steps are on the same four rows, which the dense engine brings only once."""
+    """Its steps are on the same four rows, which rows in lanes load only once."""
     assert chosen(nets, 3, 4, 1, batch=4, rows=4, dtype=dtype).rows_in_lanes == rows_in_lanes
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not environment.jit_is_on(), reason="nothing is 
 def run(cache, arguments=((np.float64, 2.0),)):
     """Compile or find a small function with this cache directory: how often it was compiled."""
 
-    @compilation.kept()
+    @compilation.cached()
     def add(array, number):
         array[0] += number
 
@@ -174,7 +174,7 @@ def test_without_a_place_to_write_kernels_are_compiled_each_time(tmp_path, kind)
 PROGRAM = """
 from shoal.kernels.code import compilation
 
-@compilation.kept()
+@compilation.cached()
 def add(a, b):
     return a + b
 

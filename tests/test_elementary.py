@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from shoal.kernels.lanes.access import load, store
 from shoal.kernels.lanes.elementary import (
     circle,
     exp,
@@ -22,7 +23,6 @@ from shoal.kernels.lanes.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes.primitives import load, store
 from shoal.kernels.lanes.vectors import LaneGroup
 
 pytestmark = pytest.mark.kernels

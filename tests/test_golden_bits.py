@@ -2,7 +2,7 @@
 
 import golden_bits
 import pytest
-from test_engines import choose
+from test_lanes import choose
 
 from shoal.inputs.settings import (
     ACTIVATIONS,
@@ -30,10 +30,10 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("dense", [False, True], ids=["nets in lanes", "rows in lanes"])
+@pytest.mark.parametrize("rows_in_lanes", [False, True], ids=["nets in lanes", "rows in lanes"])
 @pytest.mark.parametrize("dtype", golden_bits.DTYPES)
-def test_bits_are_the_recorded_ones(dtype, dense, threads, monkeypatch):
-    choose(monkeypatch, dense)
+def test_bits_are_the_recorded_ones(dtype, rows_in_lanes, threads, monkeypatch):
+    choose(monkeypatch, rows_in_lanes)
     found = golden_bits.digests(RECORDED, dtype, threads)
     different = [
         f"net {k}: {found[k]}, but recorded was {net[dtype]}: {net}"

@@ -10,7 +10,8 @@ from numba import njit
 import shoal
 from shoal import reference
 from shoal.inputs.settings import ACTIVATIONS
-from shoal.kernels.lanes.primitives import fma, load, store
+from shoal.kernels.lanes.access import load, store
+from shoal.kernels.lanes.primitives import fma
 from shoal.kernels.lanes.vectors import LaneGroup
 from shoal.kernels.nets_in_lanes import gathering
 

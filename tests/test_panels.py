@@ -1,10 +1,10 @@
-"""A first layer whose units stand in lanes: the same bits, and nobody outside sees its order."""
+"""A first layer whose units are in lanes: the same bits, and nobody outside sees its order."""
 
 import numpy as np
 import oracle
 import pytest
-from test_engines import choose, dtypes, rows_of, wide_net
 from test_every_setting import right
+from test_lanes import choose, dtypes, rows_of, wide_net
 
 import shoal
 from shoal.planning import cost_model, plan
@@ -51,8 +51,8 @@ def test_bits(rows, inputs, outputs, how, threads, dtype, panels, monkeypatch):
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator = np.random.default_rng(rows)
     for k in range(12):
-        # of a full batch the rows stay where they were brought, and there are no panels, or do not
-        monkeypatch.setattr(plan, "_MOST_STANDING", (0, 2**23)[k % 4 // 3])
+        # of a full batch the rows stay where they were loaded, and there are no panels, or do not
+        monkeypatch.setattr(plan, "_MOST_LOADED", (0, 2**23)[k % 4 // 3])
         settings = net_in_panels(generator, training) | {"record_every": (1, 5)[k % 2]}
         model = shoal.fit(X, y, threads=threads, progress=False, **given, **settings)
         alone = {"sample_weight": given.get("sample_weight")}

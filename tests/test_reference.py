@@ -355,7 +355,7 @@ def test_weights_of_one_are_no_weights(settings):
         assert np.array_equal(a, b)
 
 
-# ------------------------------------------------------------------------------ the watched loss
+# ------------------------------------------------------------------------------ the monitored loss
 
 # One weight w from 0, one row x = 1 and y far above: with absolute_error each step adds the rate to
 # w, and the loss of a validation row with target v is |w - v|.

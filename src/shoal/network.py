@@ -169,7 +169,7 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
         validated = not np.isnan(model.results["val_loss"])
         if validated == (
             run.dataset.validation is not None
-        ):  # the watched loss is of the same kind
+        ):  # the monitored loss is of the same kind
             for row in (BEST, WAITED, STALE):
                 state.monitor[0, row] = resume.watch[row]
         if same_rate:

@@ -203,7 +203,7 @@ def sweep(
     threads : int, optional
         Threads; None: ``NUMBA_NUM_THREADS``, or all cores that the process may use.
     verbose : bool
-        Print how the nets are put into blocks, which engine trains each, and why.
+        Print how the nets are put into blocks, whether lanes are nets or rows in each, and why.
     **settings
         Settings that all nets share; the README has the table.
 

@@ -186,9 +186,9 @@ _TABLE: Final = (
             "rows that are scored but not trained on: a fraction (stratified by label) or (X, y)"),
     Setting("patience", None, UNSET, checks.none_or(checks.integer(1), "never stops early"),
             "epochs in a row without improvement after which a net stops; the weights with the "
-            "lowest watched loss (validation loss, without validation training loss) are kept"),
+            "lowest monitored loss (validation loss, without validation training loss) are kept"),
     Setting("tolerance", 1e-4, UNSET, checks.rate,
-            "an improvement is a watched loss below the lowest - tolerance"),
+            "an improvement is a monitored loss below the lowest - tolerance"),
     Setting("class_weight", None, UNSET, checks.class_weight,
             "weight of a label's rows in training: a dict from label to weight (1 where it has "
             "none), or balanced: rows / (classes * rows of the class), counted by sample_weight"),

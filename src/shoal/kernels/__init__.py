@@ -5,21 +5,73 @@ Rooms, from the bottom up; each imports from those before it:
 * `code`: how functions are compiled and kept on the disk (`numba_internals` has what numba does not
   publish),
 * `lanes`: vectors, the primitives on them, elementary functions made of these,
-* `layout`: where things are in arrays, and the named tuples that carry these arrays,
+* `layout`, `arguments`: where things are in arrays, and the named tuples that carry these arrays,
 * `step`: the parts of one training step,
 * `nets_in_lanes`, `rows_in_lanes`: a tile of rows, where lanes are nets, or rows of one net,
 * `epoch`: the epochs of a group of nets, written once for both, and what ends them,
 * `launching`: `kernels` are what is launched, `words` what they are handed, `parallel` on which
   threads.
 
+Words
+-----
+lane
+    A net, or a row of one net: what is computed side by side in a vector. L lanes are a group.
+vector
+    Numbers in a SIMD register, one a lane.
+primitive
+    An operation on vectors: a name with one meaning in machine code and in plain Python.
+device function
+    A function of primitives that is compiled into kernels; Python does not call it.
+kernel, entry
+    What is launched: a device function of a lane group and a named tuple. Its entry is the C
+    function that reads the tuple from a block of 64-bit words.
+launch, slice
+    A launch is 0.15 s of training, in which threads take slices: some groups through some tiles.
+architecture
+    What nets must share to be trained side by side: widths, activations, loss, and flags.
+block, group
+    The nets of one architecture are a block, cut into groups of L nets (or of one, whose rows are
+    the lanes).
+batch, tile
+    A batch is the rows of one step. It is cut into tiles, whose rows go forward and back together.
+register tile
+    Vectors of a few units by a few rows (or inputs) that are summed in registers.
+accumulation block
+    256 rows of a batch, whose gradient is summed by itself and then added to the batch's.
+load, gather
+    From memory into lanes; to gather is to load from a place of its own for each lane or vector.
+broadcast
+    One number to all lanes.
+transpose
+    Of a square of numbers in registers: what was along memory is then across vectors.
+panel
+    Weights of L units, packed input by input, so that the units are in lanes.
+slot
+    Where the rows of a tile are stored in a workspace.
+fused
+    A gradient is fused with the step of its parameters where it is complete after one tile.
+snapshot, roll back
+    Parameters and optimizer state are copied, and taken back for nets that have diverged or
+    stopped.
+status
+    Whether a net runs, or why it does not: finished, stopped, diverged, interrupted.
+monitored loss
+    What early stopping and the adaptive rate go by: the validation loss, or the training loss.
+optimizer state
+    What an optimizer keeps from step to step, such as moments and velocities.
+team, share, barrier
+    Threads that train one net are a team. Each has a share of the work; at a barrier they wait for
+    each other.
+
 Layouts
 -------
-Nets of one shape stand in groups of L lanes: element p of net l of a group is ``a[p, l]``, so that
-a vector register holds the same element of L nets. Parameters of a net are laid out layer by layer:
-the weights, unit-major (weight of input i into unit u at ``u * inputs + i``), the biases, and with
-batch norm the scales and the shifts; behind all layers the running means and variances. Values and
-deltas of a tile of rows are unit-major: unit u of row s at ``u * stride + s``. Where lanes are rows
-the parameters of a net are shared by the lanes, and "row" means L rows.
+Nets of one architecture are stored in groups of L lanes: element p of net l of a group is
+``a[p, l]``, so that a vector holds the same element of L nets. Parameters of a net are laid out
+layer by layer: the weights, unit-major (weight of input i into unit u at ``u * inputs + i``), the
+biases, and with batch norm the scales and the shifts; behind all layers the running means and
+variances. Values and deltas of a tile of rows are unit-major: unit u of row s at
+``u * stride + s``. Where lanes are rows the parameters of a net are shared by the lanes, and "row"
+means L rows.
 
 The order of arithmetic, version 1
 ----------------------------------
@@ -32,7 +84,7 @@ sum does not reduce over. A release that changes the order says so.
    multiplied by the activation's slope, then clipped. Sums within a row (softmax denominator, a
    row's loss) ascend over the outputs, from +0.
 3. A gradient (of weights, biases, scales and shifts) adds the batch's rows in ascending position,
-   one fma each, from +0, in chunks of 256 rows; chunk sums are added in order.
+   one fma each, from +0, in accumulation blocks of 256 rows; their sums are added in order.
 4. Other long sums are 16 partial sums, item k added to number k mod 16, combined pairwise (0 + 8,
    1 + 9, ..., then 0 + 4, ...): over a batch's rows its loss, its score, its row weights, and batch
    norm's mean and then variance; over the parameters the gradient's squares, for its norm. An

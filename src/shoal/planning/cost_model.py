@@ -1,4 +1,4 @@
-"""Which engine trains nets of an architecture, in lanes and tiles of what size: a rule fitted to
+"""What the lanes are for nets of an architecture, and how large lanes and tiles: a rule fitted to
 measurements. It decides nothing about bits."""
 
 import math
@@ -16,9 +16,9 @@ from .architecture import Architecture
 _TILE_BYTES = 512 * 1024
 SMALLEST_TILE, LARGEST_TILE = 64, layout.ACCUMULATION_BLOCK
 # Weights times rows, from which on threads that share a net gain more than they wait: of a step of
-# one chunk, whose units they divide, and of a chunk, where they divide those. On two cores, in
-# units: 30-100-2 with 80 rows 0.95 times as fast, 128-64-10 with 32 rows 1.28, 64-64-10 with 64
-# rows 1.23, 100-50-10 with 64 rows 1.18; in chunks: 8-32-1 1.45, 20-64-64-2 1.55.
+# one accumulation block, whose units they divide, and of a block, where they divide those. On two
+# cores, in units: 30-100-2 with 80 rows 0.95 times as fast, 128-64-10 with 32 rows 1.28, 64-64-10
+# with 64 rows 1.23, 100-50-10 with 64 rows 1.18; in blocks: 8-32-1 1.45, 20-64-64-2 1.55.
 WORTH_A_TEAM, BLOCK_WORTH_A_TEAM = 280_000, 60_000
 _SIDE_BY_SIDE = 1.1  # time of a thread beside others, in that of one alone
 
@@ -98,7 +98,7 @@ def seconds_of_step(
 
     Sums over layers of what takes time, times numbers fitted to 16 shapes from 3-4-1 to
     256-256-256-10 on AVX-512: nine in ten estimates were within 20% (adam is not told from sgd).
-    Since then numbers were changed by hand, by up to a third, as the engines were.
+    Since then numbers were changed by hand, by up to a third, as the kernels were.
     Shapes are compared by it, on other processors too, and pieces of work are cut.
 
     still : bool
@@ -144,11 +144,11 @@ def worth_a_team(architecture: Architecture, rows_in_lanes: bool, rows: int) -> 
 
 
 class Choice(NamedTuple):
-    """An engine for nets of an architecture, and why."""
+    """What the lanes are for nets of an architecture, and why."""
 
     rows_in_lanes: bool
     seconds: float  # estimate of a step of all nets
-    other: float  # the same, of the other engine
+    other: float  # the same, of the other choice
 
 
 def _turns(pieces: int, threads: int) -> float:
@@ -167,7 +167,7 @@ def choose(
     lanes: int,
     alone: bool,
 ) -> Choice:
-    """The engine that is estimated to be faster.
+    """What is estimated to be faster: nets in lanes, or rows in lanes.
 
     A group of lanes takes as long for one net as for all, and one thread trains it; one by one,
     nets fill the threads evenly. Where other architectures fill the threads besides (not
@@ -208,7 +208,7 @@ def tile_of(
     tile = min(rows, layout.ACCUMULATION_BLOCK)
     if not width.rows_in_lanes:
         tile = tile_rows(rows, sum(architecture.widths[1:]), lane_bytes)
-    elif not trains:  # in training a tile is a chunk of the gradient
+    elif not trains:  # in training a tile is an accumulation block
         tile = tile_rows(rows, sum(architecture.widths), lane_bytes)
     return tile, row_stride(-(-tile // (width.rows or 1)))
 

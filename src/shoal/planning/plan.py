@@ -30,7 +30,7 @@ from .architecture import (
 )
 from .cost_model import LaneWidth
 
-_MOST_LOADED = 8 * 2**20  # bytes of rows that stay where they were brought
+_MOST_LOADED = 8 * 2**20  # bytes of rows that stay where they were loaded
 _PANELS = 32  # inputs from which on panels of units are faster: with 16 inputs they were not
 
 
@@ -98,7 +98,7 @@ class Block:
 
     @property
     def records(self) -> int:
-        """Places for records: as many as the net of the most epochs has."""
+        """How many records: as many as the net of the most epochs has."""
         return -(-self.last_epoch // self.architecture.every) + 1 if self.last_epoch else 0
 
     @property
@@ -113,17 +113,17 @@ class Block:
 
     @property
     def slots(self) -> int:
-        """Places for tiles of rows in lanes: one each, where every batch is of the same chunks
-        and they are not too large, as they then stay where they were brought."""
+        """Slots for tiles of rows in lanes: one each, where every batch is of the same blocks
+        and they are not too large, as they then stay where they were loaded."""
         task, L = self.task, self.width.rows
         if task.batch < task.rows or self.ordering != IN_PLACE or task.drops_inputs:
             return 1
         if task.panels:
             return 1
-        chunks = -(-task.batch // task.tile)
+        blocks = -(-task.batch // task.tile)
         inputs, outputs = (-(-count // L) * L for count in (task.inputs, task.outputs))
-        numbers = chunks * (2 * inputs + outputs + 1) * task.stride * L
-        return chunks if numbers * self.dtype.itemsize <= _MOST_LOADED else 1
+        numbers = blocks * (2 * inputs + outputs + 1) * task.stride * L
+        return blocks if numbers * self.dtype.itemsize <= _MOST_LOADED else 1
 
     @cached_property
     def seconds_of_epoch(self) -> float:
@@ -234,8 +234,8 @@ def _arrange(
 
 
 def _in_panels(architecture: Architecture, rows: int, width: LaneWidth, dtype: Any) -> bool:
-    """Whether the weights of the first layer stand in panels of units, as it then reads rows where
-    the data has them: not of rows that stay where they were brought."""
+    """Whether the weights of the first layer are packed in panels of units, as it then reads rows
+    where the data has them: not of rows that stay where they were loaded."""
     inputs, units = architecture.widths[:2]
     stay = architecture.batch == rows and 2 * rows * inputs * dtype.itemsize <= _MOST_LOADED
     able = width.rows_in_lanes and units % width.rows == 0 and not architecture.clips_norm

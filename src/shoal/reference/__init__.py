@@ -1,4 +1,4 @@
-"""What training means, in plain numpy: the oracle of every engine, written to be read as a lesson.
+"""What training means, in plain numpy: the oracle of the kernels, written to be read as a lesson.
 
 It starts from the smallest neural network there is. Two layers of weights, four rows of data,
 the sigmoid, and back-propagation by hand:
@@ -27,7 +27,7 @@ The files of this package grow from these lines. In the order of reading:
   them;
 - ``optimizers``: `sgd_step`, `adam_step` and the other ways to take a step, and
   `learning_rate_of_epoch`, its size;
-- ``training``: `train` is the loop, with batches of rows, a watched loss, and an end;
+- ``training``: `train` is the loop, with batches of rows, a monitored loss, and an end;
 - ``random``: `philox` draws the starting weights, the order of the rows and who is dropped out, by
   position: the same numbers on every machine and in any order.
 

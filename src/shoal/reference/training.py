@@ -166,9 +166,9 @@ def train(
     A net whose parameters and running statistics are not all finite at the end of an epoch has
     diverged: it goes back to the end of the epoch before, and stops.
 
-    The loss watched by ``patience`` and the adaptive schedule is that of the validation rows after
-    an epoch; without validation it is the epoch's training loss. Where patience is set, the final
-    weights are those after the epoch of the lowest watched loss, whatever ended the run.
+    The loss monitored by ``patience`` and the adaptive schedule is that of the validation rows
+    after an epoch; without validation it is the epoch's training loss. Where patience is set, the
+    final weights are those after the epoch of the lowest monitored loss, whatever ended the run.
 
     Parameters
     ----------
@@ -305,18 +305,18 @@ def train(
         done += 1
 
         training = mean_loss(each, w)
-        watched, val_loss = training, dtype.type(np.nan)
+        monitored, val_loss = training, dtype.type(np.nan)
         scored = np.nan if score is None or validation else score_rows(outputs, y, score, w)
         if validation is not None:
             val_loss, scored = evaluate(
                 *validation, weights=weights, biases=biases, activations=activations,
                 output=output, loss=loss, score=score, batch_norms=batch_norms, **of_loss,
             )  # fmt: skip
-            watched = val_loss
+            monitored = val_loss
         for r in np.flatnonzero(recorded == epoch):
             losses[r], val_losses[r], scores[r] = training, val_loss, scored
             learning_rates[r] = rate
-        if watch.sees_a_lower(watched) and patience is not None:
+        if watch.sees_a_lower(monitored) and patience is not None:
             best = [p.copy() for p in everything]
         if patience is not None and watch.waited >= patience:
             status = "stopped"

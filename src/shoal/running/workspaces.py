@@ -33,9 +33,9 @@ _OF_ROWS = {
     for own in (RowByRow, SharedRows)
 }
 _OF_THE_NET = ("total", "sums", "step", "order", "snapshot", "marks")
-_BROUGHT = ("lane_inputs", "lane_targets", "lane_weights")
-# Chunks that a thread of a team takes until the gradients of all are added, so that threads seldom
-# wait for each other, as long as these stay in the L1 cache.
+_LOADED = ("lane_inputs", "lane_targets", "lane_weights")
+# Accumulation blocks that a thread of a team takes until the gradients of all are added, so that
+# threads seldom wait for each other, as long as these stay in the L1 cache.
 _MOST_BLOCKS, _BLOCK_NUMBERS = 8, 8192
 
 
@@ -184,19 +184,19 @@ def prediction_workspace(
 
 def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     """For threads that share one net: they share what stands for the net as a whole, and where a
-    batch is one chunk its values too, else rows that stay where they were loaded. What else they
+    batch is one block its values too, else rows that stay where they were loaded. What else they
     load and transpose is their own."""
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    chunks = block.task.batch > ACCUMULATION_BLOCK
-    blocks = parts * max(1, min(_MOST_BLOCKS, _BLOCK_NUMBERS // P)) if chunks else 1
+    divides = block.task.batch > ACCUMULATION_BLOCK
+    blocks = parts * max(1, min(_MOST_BLOCKS, _BLOCK_NUMBERS // P)) if divides else 1
     shared = {name: getattr(first, name) for name in _OF_THE_NET}
     own = {"team": team.new_team(parts, blocks)}
-    if chunks:
+    if divides:
         shared["gradient"] = aligned((blocks * P, 1), dtype)
         if block.slots > 1:
-            shared |= {name: getattr(first, name) for name in _BROUGHT}
+            shared |= {name: getattr(first, name) for name in _LOADED}
             own |= {"input_rows": first.own.input_rows, "loaded": first.own.loaded}
     else:
         shared |= {"values": first.values, "deltas": first.deltas}

@@ -92,7 +92,7 @@ def entry(function, name, signature):
         return internals().entry(function, name, signature, _announce, _OPTIONS)
 
 
-def kept(**options):
+def cached(**options):
     """Decorator of a function without device functions that Python calls; it releases the GIL."""
 
     def decorate(function):
@@ -101,6 +101,6 @@ def kept(**options):
         all_options = {**_OPTIONS, "nogil": True, **options}
         if internals() is None:
             return numba.njit(**all_options)(function)
-        return internals().kept(function, _announce, all_options)
+        return internals().cached(function, _announce, all_options)
 
     return decorate

@@ -234,7 +234,7 @@ def entry(function, name, signature, announce, options):
     return made
 
 
-def kept(function, announce, options):
+def cached(function, announce, options):
     """Dispatcher of a function that Python calls, kept on the disk."""
     made = njit(**options, **_OPTIONS)(function)
     made._cache = _Cache(function, function.__name__, announce)

@@ -14,16 +14,10 @@ changes no bit: all state is in arrays.
 
 from ..arguments import Tile
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.elementary import canonical
-from ..lanes.primitives import (
-    any_lane,
-    broadcast,
-    lane_range,
-    like,
-    load,
-    select,
-    store,
-)
+from ..lanes.primitives import any_lane, broadcast, like, select
+from ..lanes.shapes import lane_range
 from ..layout import (
     EPOCH_WEIGHT,
     IN_PLACE,

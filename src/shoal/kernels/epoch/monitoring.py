@@ -1,7 +1,9 @@
 """After an epoch: which nets have diverged, which are done, which have the best weights so far."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import broadcast, fma, lane_range, load, select, store
+from ..lanes.access import load, store
+from ..lanes.primitives import broadcast, fma, select
+from ..lanes.shapes import lane_range
 from ..layout import (
     ADAPTED,
     BEST,

@@ -1,10 +1,10 @@
-"""Elementary functions of values, from polynomials and one rational: the same bits everywhere.
+"""Elementary functions of vectors, from polynomials and one rational: the same bits everywhere.
 
-Each is written once in the vocabulary of `lanes`, for a vector of lanes, a compiled float32 or
+Each is written once in primitives, for a vector of lanes, a compiled float32 or
 float64, or a Python number. Bits depend on IEEE arithmetic alone, whatever the machine:
 
 * every product that is part of a sum is an explicit `fma`. No product, named or not, is an operand
-  of ``+`` or ``-``, and none is returned (`fma` with +0 stands for it), so that a compiler which
+  of ``+`` or ``-``, and none is returned (`fma` with +0 is in its place), so that a compiler which
   contracts ``a * b + c``, as CUDA's does, finds nothing here or in a caller to contract;
 * no fast-math flag, no approximate reciprocal or division, no reliance on flushing to zero;
 * rounding to an integer adds 1.5 * 2**23 (float32) or 1.5 * 2**52 (float64).

@@ -1,4 +1,4 @@
-"""How the words of the vocabulary become LLVM instructions.
+"""How primitives become LLVM instructions.
 
 With ``SHOAL_CHECKED=1`` in the environment every load and store tests its index and raises
 ``IndexError``.
@@ -34,7 +34,7 @@ def emit_broadcast(builder, typ, scalar):
 
 
 def vector_type(lane, array):
-    """Type of a value of this lane read from this array."""
+    """Type of a vector of this lane read from this array."""
     return lane.vector if isinstance(lane, LaneGroupType) else array.dtype
 
 
@@ -44,7 +44,7 @@ def raise_unless(context, builder, condition, message):
 
 
 def lane_number(context, builder, lane, value):
-    """Number of a lane whose values are single numbers."""
+    """Number of a lane whose vectors are single numbers."""
     if isinstance(lane, LaneGroupType):
         return ir.Constant(context.get_value_type(types.intp), 0)
     return context.cast(builder, value, lane, types.intp)
@@ -131,7 +131,7 @@ class Access:
 
     def load_some(self, position, count, n=0):
         """The first ``count`` of n consecutive elements of a shared array, and +0; n : as many as
-        there are lanes, unless told."""
+        there are lanes, unless given."""
         if not self.vector:
             return self.load(position)
         n = n or self.lane.n

@@ -1,17 +1,18 @@
-"""The vocabulary of the kernels: one source line with one meaning on SIMD, one thread and Python.
+"""The primitives of the kernels: one source line with one meaning on SIMD, one thread and Python.
 
-A *lane* is one net, or one row of one net. A kernel names its lane and is written once::
+A *lane* is one net, or one row of one net. A device function names its lane and is written once::
 
     total = fma(load(lane, weights, p), load(lane, values, q), total)
 
-* CPU: ``lane`` is a ``LaneGroup(dtype, L)``; a value is an LLVM vector of L floats, so the line is
+* CPU: ``lane`` is a ``LaneGroup(dtype, L)``; a vector is an LLVM vector of L floats, so the line is
   SIMD over L nets.
-* one thread a net (CUDA), or compiled scalar code: ``lane`` is an integer; a value is a float.
-* plain Python (``NUMBA_DISABLE_JIT=1``): the bodies below run as they stand.
+* one thread a net (CUDA), or compiled scalar code: ``lane`` is an integer; a vector is a float.
+* plain Python (``NUMBA_DISABLE_JIT=1``): the meanings below run as they are.
 
 Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is
-shared: ``load`` gives its element to every lane, so one source serves both. A *tile* is a tuple of
-values that stay in registers; ``(0, 1, 2, 3)`` stands for a tile's extent of four.
+shared: ``load`` gives its element to every lane, so one source serves both. A *register tile* is a
+tuple of vectors that stay in registers; an *extent* is a tuple whose length is that of an axis of
+one: ``(0, 1, 2, 3)`` is an extent of four.
 
 Nothing crosses lanes, and no operation carries a fast-math flag: a lane's bits depend neither on L
 nor on its neighbours. With ``SHOAL_CHECKED=1`` in the environment every load and store tests its
@@ -22,15 +23,12 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from .emission import (
-    Access,
     emit_broadcast,
     emit_fma,
     fraction_bits,
-    transpose,
-    vector_type,
 )
 from .vectors import (
     LaneGroupType,
@@ -43,9 +41,11 @@ from .vectors import (
     suffix,
 )
 
+_p = types.intp
+
 
 def primitive(meaning):
-    """Decorator: a word of the vocabulary, given its plain-Python meaning and its compiled one.
+    """Decorator of a primitive, given its plain-Python meaning and its compiled one.
 
     Intrinsics rather than overloads: an overload is a function that numba compiles for each type,
     which made two thirds of the compile time.
@@ -58,115 +58,6 @@ def primitive(meaning):
         return intrinsic(compiled)
 
     return decorate
-
-
-_p = types.intp
-
-
-@primitive(lambda lane, a, p: a[p, lane] if a.ndim == 2 else a[p])
-def load(tc, lane, a, p):
-    """Element p: of this lane where ``a`` is (positions, L), shared where it is (positions,)."""
-
-    def codegen(context, builder, sig, args):
-        return Access(context, builder, lane, args[0], a, args[1]).load(args[2])
-
-    return vector_type(lane, a)(lane, a, _p), codegen
-
-
-@primitive(
-    lambda lane, a, starts, s, p, extent: tuple(
-        load(lane, a, starts[s + k] + p) for k in range(len(extent))
-    )
-)
-def gather(tc, lane, a, starts, s, p, extent):
-    """Tuple of the elements ``starts[s + k] + p`` of a shared array: as many as ``extent`` has."""
-    typ = types.UniTuple(vector_type(lane, a), len(extent))
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        of_starts = Access(context, builder, types.intp, s, starts, args[2])
-        one, values = ir.Constant(args[3].type, 1), []
-        for q in of_starts.steps(args[3], one, extent):
-            values.append(place.load(builder.add(of_starts.load(q), args[4], flags=["nsw"])))
-        return cgutils.pack_array(builder, values, llvm_type(place.type))
-
-    return typ(lane, a, starts, _p, _p, extent), codegen
-
-
-def _python_store(lane, a, p, v):
-    a[(p, lane) if a.ndim == 2 else p] = v
-
-
-@primitive(_python_store)
-def store(tc, lane, a, p, v):
-    """Set element p of this lane. ``a`` is (positions, L), or (positions,) of one lane."""
-
-    def codegen(context, builder, sig, args):
-        Access(context, builder, lane, args[0], a, args[1]).store(args[2], args[3])
-        return context.get_dummy_value()
-
-    return types.void(lane, a, _p, v), codegen
-
-
-@primitive(
-    lambda lane, a, p, stride, extent: tuple(
-        load(lane, a, p + k * stride) for k in range(len(extent))
-    )
-)
-def load_vectors(tc, lane, a, p, stride, extent):
-    """Tuple of the elements p, p + stride, ...: as many as ``extent`` has."""
-    typ = types.UniTuple(vector_type(lane, a), len(extent))
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        values = [place.load(q) for q in place.steps(args[2], args[3], extent)]
-        return cgutils.pack_array(builder, values, llvm_type(place.type))
-
-    return typ(lane, a, _p, _p, extent), codegen
-
-
-@primitive(
-    lambda lane, a, p, first_stride, second_stride, first, second: tuple(
-        load(lane, a, p + k * first_stride + m * second_stride)
-        for k in range(len(first))
-        for m in range(len(second))
-    )
-)
-def load_tile(tc, lane, a, p, first_stride, second_stride, first, second):
-    """Tile of the elements p + k first_stride + m second_stride, m running fastest."""
-    typ = types.UniTuple(vector_type(lane, a), len(first) * len(second))
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        values = [
-            place.load(q)
-            for row in place.steps(args[2], args[3], first)
-            for q in place.steps(row, args[4], second)
-        ]
-        return cgutils.pack_array(builder, values, llvm_type(place.type))
-
-    return typ(lane, a, _p, _p, _p, first, second), codegen
-
-
-def _python_store_tile(lane, a, p, first_stride, second_stride, first, second, tile):
-    for k in range(len(first)):
-        for m in range(len(second)):
-            store(lane, a, p + k * first_stride + m * second_stride, tile[k * len(second) + m])
-
-
-@primitive(_python_store_tile)
-def store_tile(tc, lane, a, p, first_stride, second_stride, first, second, tile):
-    """Set element p + k first_stride + m second_stride to ``tile[k * len(second) + m]``."""
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        values = iter(cgutils.unpack_tuple(builder, args[7]))
-        for row in place.steps(args[2], args[3], first):
-            for q in place.steps(row, args[4], second):
-                place.store(q, next(values))
-        return context.get_dummy_value()
-
-    return types.void(lane, a, _p, _p, _p, first, second, tile), codegen
 
 
 @primitive(
@@ -228,26 +119,26 @@ def is_positive(tc, x):
     return x(x), codegen
 
 
-@primitive(lambda x, second: tuple(u for u in x for _ in second))
-def repeat(tc, x, second):
+@primitive(lambda x, width: tuple(u for u in x for _ in width))
+def repeat(tc, x, width):
     """Tile whose row k holds ``x[k]`` as often as ``second`` has slots."""
-    typ = types.UniTuple(x.dtype, len(x) * len(second))
+    typ = types.UniTuple(x.dtype, len(x) * len(width))
 
     def codegen(context, builder, sig, args):
         xs = cgutils.unpack_tuple(builder, args[0])
-        return cgutils.pack_array(builder, [u for u in xs for _ in second], xs[0].type)
+        return cgutils.pack_array(builder, [u for u in xs for _ in width], xs[0].type)
 
-    return typ(x, second), codegen
+    return typ(x, width), codegen
 
 
-@primitive(lambda x, value: type(x)(value))
-def like(tc, x, value):
-    """The number ``value`` as a value of x's type."""
+@primitive(lambda x, number: type(x)(number))
+def like(tc, x, number):
+    """The number as a vector of x's type."""
 
     def codegen(context, builder, sig, args):
-        return emit_broadcast(builder, x, context.cast(builder, args[1], value, element_of(x)))
+        return emit_broadcast(builder, x, context.cast(builder, args[1], number, element_of(x)))
 
-    return x(x, value), codegen
+    return x(x, number), codegen
 
 
 @primitive(lambda lane, x: x)
@@ -418,155 +309,3 @@ def by_dtype(tc, x, single, double):
     which = 1 if element_of(x).bitwidth == 32 else 2
     typ = single if which == 1 else double
     return typ(x, single, double), lambda context, builder, sig, args: args[which]
-
-
-def extent_type(lane, extent):
-    """Signature and code of a word that gives an extent of a lane."""
-    typ = types.UniTuple(types.intp, extent)
-
-    def codegen(context, builder, sig, args):
-        return context.get_constant_generic(builder, typ, tuple(range(extent)))
-
-    return typ(lane), codegen
-
-
-@primitive(lambda lane: (0,))
-def unit_extent(tc, lane):
-    """Extent of a register tile along units."""
-    return extent_type(lane, lane.tile[0] if isinstance(lane, LaneGroupType) else 1)
-
-
-@primitive(lambda lane: (0,))
-def row_extent(tc, lane):
-    """Extent of a register tile along rows (or inputs)."""
-    return extent_type(lane, lane.tile[1] if isinstance(lane, LaneGroupType) else 1)
-
-
-@primitive(lambda lane: (0,))
-def lane_extent(tc, lane):
-    """Extent of as many elements as the group has lanes."""
-    return extent_type(lane, lane.n if isinstance(lane, LaneGroupType) else 1)
-
-
-def _view(context, builder, array, value, typ, shape):
-    """The memory of an array as an array of another shape."""
-    made = context.make_array(array)(context, builder, value)
-    view = context.make_array(typ)(context, builder)
-    strides, size = [], ir.Constant(shape[0].type, typ.dtype.bitwidth // 8)
-    for extent in reversed(shape):
-        strides.insert(0, size)
-        size = builder.mul(size, extent)
-    view.data, view.meminfo, view.parent = made.data, made.meminfo, made.parent
-    view.itemsize, view.nitems = made.itemsize, made.nitems
-    view.shape = cgutils.pack_array(builder, shape)
-    view.strides = cgutils.pack_array(builder, strides)
-    return view._getvalue()
-
-
-@primitive(lambda a: a.reshape(-1))
-def flat(tc, a):
-    """The array, element by element: shared, (positions * L,)."""
-    typ = types.Array(a.dtype, 1, "C")
-
-    def codegen(context, builder, sig, args):
-        count = context.make_array(a)(context, builder, args[0]).nitems
-        return _view(context, builder, a, args[0], typ, [count])
-
-    return typ(a), codegen
-
-
-@primitive(lambda lane, a: a.reshape(-1, 1))
-def in_lanes(tc, lane, a):
-    """The elements of an array, (positions, L): as many as there are lanes side by side."""
-    typ = types.Array(a.dtype, 2, "C")
-    n = lane.n if isinstance(lane, LaneGroupType) else 1
-
-    def codegen(context, builder, sig, args):
-        count = context.make_array(a)(context, builder, args[1]).nitems
-        lanes = ir.Constant(count.type, n)
-        return _view(context, builder, a, args[1], typ, [builder.sdiv(count, lanes), lanes])
-
-    return typ(lane, a), codegen
-
-
-@primitive(lambda lane: 1)
-def rows_per_vector(tc, lane):
-    """How many rows stand side by side in a value: L where lanes are rows, else 1."""
-    count = lane.rows if isinstance(lane, LaneGroupType) else 1
-    return _p(lane), lambda context, builder, sig, args: context.get_constant(_p, count)
-
-
-@primitive(lambda lane: 0)
-def net_of(tc, lane):
-    """The lane of what stands for a whole net, where lanes are rows: a group of one."""
-    one = LaneGroupType(lane.element, 1, (1, 1), 1) if isinstance(lane, LaneGroupType) else lane
-    return one(lane), lambda context, builder, sig, args: context.get_dummy_value()
-
-
-@primitive(lambda lane, a, p, count: a[p])
-def load_some(tc, lane, a, p, count):
-    """The elements from p on of a shared array, one a lane: of ``count``, at least 1, the first."""
-
-    def codegen(context, builder, sig, args):
-        return Access(context, builder, lane, args[0], a, args[1]).load_some(args[2], args[3])
-
-    return vector_type(lane, a)(lane, a, _p, _p), codegen
-
-
-@primitive(lambda lane, a, p, step: (a[p],))
-def load_square(tc, lane, a, p, step):
-    """L values of the elements p, p + step, ...; then p + 1, p + step + 1, ...; and so on.
-
-    ``a`` is shared: values that stand along it are transposed_start to stand across it.
-    """
-    place_type = vector_type(lane, a)
-    n = lane.n if isinstance(lane, LaneGroupType) else 1
-    typ = types.UniTuple(place_type, n)
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        values = [place.load_across(q) for q in place.steps(args[2], args[3], range(n))]
-        return cgutils.pack_array(builder, transpose(builder, values), llvm_type(place_type))
-
-    return typ(lane, a, _p, _p), codegen
-
-
-def _python_store_tile_across(lane, a, p, step, first_count, count, first, second, tile):
-    for k in range(min(len(first), first_count)):
-        for m in range(min(len(second), count)):
-            a[p + k * step + m] = tile[k * len(second) + m]
-
-
-@primitive(_python_store_tile_across)
-def store_tile_across(tc, lane, a, p, step, first_count, count, first, second, tile):
-    """Set elements of a shared array: the row k of a tile stands along ``a`` from p + k step on.
-
-    Of its rows the first ``first_count`` are stored, of each as many lanes as ``count`` says.
-    """
-
-    def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
-        first_count, count = args[4:6]
-        values = iter(cgutils.unpack_tuple(builder, args[8]))
-        lanes = ir.Constant(count.type, lane.n if place.vector else 1)
-        for k, row in enumerate(place.steps(args[2], args[3], first)):
-            wanted = builder.icmp_signed("<", ir.Constant(count.type, k), first_count)
-            left = builder.select(wanted, count, ir.Constant(count.type, 0))
-            for position in place.steps(row, lanes, second):
-                place.store_across(position, left, next(values))
-                left = builder.sub(left, lanes)
-        return context.get_dummy_value()
-
-    return types.void(lane, a, _p, _p, _p, _p, first, second, tile), codegen
-
-
-def lane_range(lane, a):
-    """The lanes of this group, for the rare loop over single nets. ``a`` is (positions, L)."""
-    return range(lane, lane + 1)
-
-
-@overload(lane_range)
-def _lane_range(lane, a):
-    if isinstance(lane, LaneGroupType):
-        return lambda lane, a: range(a.shape[1])
-    return lambda lane, a: range(lane, lane + 1)

@@ -1,4 +1,4 @@
-"""The values of the vocabulary: vectors of floats, masks, and the group of lanes they belong to.
+"""What primitives work on: vectors of floats, masks, and the group of lanes they belong to.
 
 Numba learns three types here, and the operators + - * / < <= > >= == != & | ^ and unary minus on
 them. An operator is one LLVM instruction, with no fast-math flag.
@@ -56,7 +56,7 @@ class LaneGroup:
     tile : (int, int)
         Register tiles' extent: units by rows (or by inputs).
     rows : int
-        Rows that stand side by side: 1 where lanes are nets, L where they are rows.
+        Rows side by side in a vector: 1 where lanes are nets, L where they are rows.
     """
 
     def __init__(self, dtype, n, tile=(1, 1), rows=1):

@@ -119,8 +119,8 @@ def _entry_function(function: Any, lane: Any, read: Any) -> Any:
 
 
 class Slice(NamedTuple):
-    """What a thread does at once: items (groups, or rows) ``start`` to ``stop``, of groups through
-    the tiles ``start_tile`` to ``stop_tile``."""
+    """What a thread does in one call of a kernel: items (groups, or rows) ``start`` to ``stop``, of
+    groups through the tiles ``start_tile`` to ``stop_tile``."""
 
     start: int
     stop: int

@@ -24,7 +24,7 @@ from ..arguments import (
 from ..code.compilation import device_function
 from ..epoch.group import evaluate_group, train_group
 from ..lanes.floating_point import IEEE, exchange_control
-from ..lanes.primitives import net_of
+from ..lanes.shapes import net_of
 from ..layout import INPUTS, UNITS, WEIGHTS
 from ..nets_in_lanes import tile as nets_in_lanes
 from ..rows_in_lanes import tile as rows_in_lanes

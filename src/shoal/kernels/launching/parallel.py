@@ -5,7 +5,7 @@ calls them by address. Where that loop must not be entered, the same function ta
 Python's threads; serial is one of them, the calling one. Which thread takes a slice, and when,
 changes no bit.
 
-numba's threading layers differ: workqueue ends the process when two threads enter it at once, so
+numba's threading layers differ: workqueue ends the process when two threads enter it together, so
 one of ours at a time does. (Who enters it beside Shoal, by a parallel function of their own, must
 not do so with that layer: https://numba.readthedocs.io/en/stable/user/threading-layer.html.)
 GNU OpenMP ends a forked child: there Python's threads do the work.
@@ -25,7 +25,7 @@ from numba import prange, types
 from numba.extending import intrinsic
 
 from ..code import forked
-from ..code.compilation import kept
+from ..code.compilation import cached
 from ..code.environment import jit_is_on, most_threads, threading_layer_setting
 from ..rows_in_lanes.team import nanoseconds
 from .entries import Call, Slice
@@ -71,7 +71,7 @@ def _call(tc: Any, address: Any, block: Any, start: Any, stop: Any, first: Any, 
     return types.int64(*[types.int64] * 6), codegen
 
 
-@kept()
+@cached()
 def take_slices(thread, slices, addresses, blocks, control, outcome):
     """Take slices and run them, until there are no more, or no more are to be taken.
 
@@ -105,7 +105,7 @@ def take_slices(thread, slices, addresses, blocks, control, outcome):
         k, taken = _take(control), taken + 1
 
 
-@kept(parallel=True)
+@cached(parallel=True)
 def _run_in_parallel(threads, slices, addresses, blocks, control, outcome):
     """`take_slices` on so many of numba's threads."""
     for thread in prange(threads):
@@ -165,7 +165,7 @@ def _loop() -> Iterator[bool]:
 
 
 def new_control() -> Any:
-    """What threads of a launch look at. ``control[STOPPED] = 1`` ends it, and those that follow."""
+    """What threads of a launch share. ``control[STOPPED] = 1`` ends it, and those that follow."""
     return np.zeros(CONTROL_SIZE, np.int64)
 
 

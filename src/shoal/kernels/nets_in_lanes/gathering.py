@@ -5,6 +5,7 @@ from numba import types
 from numba.core import cgutils
 
 from ..code.compilation import device_function
+from ..lanes.access import store
 from ..lanes.emission import (
     Access,
     lane_number,
@@ -12,7 +13,8 @@ from ..lanes.emission import (
     transpose,
     vector_type,
 )
-from ..lanes.primitives import extent_type, lane_range, primitive, store
+from ..lanes.primitives import primitive
+from ..lanes.shapes import extent_type, lane_range
 from ..lanes.vectors import LaneGroupType, llvm_type
 
 _p = types.intp
@@ -34,7 +36,7 @@ def quarter_extent(tc, lane):
     lambda lane, source, width, rows, s, i, count, extent: (source[rows[s, lane] * width + i],)
 )
 def gather_rows(tc, lane, source, width, rows, s, i, count, extent):
-    """From i on, as many elements of each lane's own row as ``extent`` has, a value each.
+    """From i on, as many elements of each lane's own row as ``extent`` has, a vector each.
 
     Of them only the first ``count`` are read, the others are +0. Lane q's own row is row
     ``rows[s, q]``. source : shared (n * width,). rows : (tile, L) int32.
@@ -43,11 +45,11 @@ def gather_rows(tc, lane, source, width, rows, s, i, count, extent):
     size = len(extent)
 
     def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], source, args[1])
+        access = Access(context, builder, lane, args[0], source, args[1])
         made = context.make_array(rows)(context, builder, args[3])
         lanes = cgutils.unpack_tuple(builder, made.shape)[1]
         first = builder.mul(args[4], lanes)
-        if not place.vector:
+        if not access.vector:
             first = builder.add(first, lane_number(context, builder, lane, args[0]))
         squares = []
         for q in range(0, n, size):
@@ -56,33 +58,33 @@ def gather_rows(tc, lane, source, width, rows, s, i, count, extent):
                 entry = builder.gep(made.data, [builder.add(first, ir.Constant(first.type, k))])
                 row = context.cast(builder, builder.load(entry), types.int32, _p)
                 at = builder.add(builder.mul(row, args[2]), args[5])
-                values.append(place.load_some(at, args[6], size))
+                values.append(access.load_some(at, args[6], size))
             squares.append(transpose(builder, values))
         return cgutils.pack_array(builder, side_by_side(builder, squares), llvm_type(typ))
 
     return types.UniTuple(typ, size)(lane, source, _p, rows, _p, _p, _p, extent), codegen
 
 
-def _python_store_some(lane, a, p, stride, count, strip):
-    for k in range(min(count, len(strip))):
-        store(lane, a, p + k * stride, strip[k])
+def _python_store_some(lane, a, p, stride, count, column):
+    for k in range(min(count, len(column))):
+        store(lane, a, p + k * stride, column[k])
 
 
 @primitive(_python_store_some)
-def store_some(tc, lane, a, p, stride, count, strip):
-    """Set element p + k stride to ``strip[k]``, for the first ``count`` of them."""
+def store_some(tc, lane, a, p, stride, count, column):
+    """Set element p + k stride to ``column[k]``, for the first ``count`` of them."""
 
     def codegen(context, builder, sig, args):
-        place = Access(context, builder, lane, args[0], a, args[1])
+        access = Access(context, builder, lane, args[0], a, args[1])
         values = cgutils.unpack_tuple(builder, args[5])
-        positions = place.steps(args[2], args[3], values)
+        positions = access.steps(args[2], args[3], values)
         for k, (position, value) in enumerate(zip(positions, values, strict=True)):
             wanted = builder.icmp_signed("<", ir.Constant(args[4].type, k), args[4])
             with builder.if_then(wanted):
-                place.store(position, value)
+                access.store(position, value)
         return context.get_dummy_value()
 
-    return types.void(lane, a, _p, _p, _p, strip), codegen
+    return types.void(lane, a, _p, _p, _p, column), codegen
 
 
 @device_function(inline="never")

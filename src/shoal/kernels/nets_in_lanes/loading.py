@@ -1,8 +1,8 @@
 """Rows of a tile come to where it computes: in one order for all lanes."""
 
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.copying import copy
-from ..lanes.primitives import load, store
 from ..layout import SHARED_ORDER
 
 

@@ -7,20 +7,9 @@ or deltas that are row by row. Threads divide the weights, never a sum.
 from typing import NamedTuple
 
 from ..code.compilation import device_function
-from ..lanes.primitives import (
-    broadcast,
-    flat,
-    lane_extent,
-    load,
-    load_square,
-    net_of,
-    repeat,
-    row_extent,
-    rows_per_vector,
-    store_tile,
-    store_tile_across,
-    unit_extent,
-)
+from ..lanes.access import load, load_square, store_tile, store_tile_across
+from ..lanes.primitives import broadcast, repeat
+from ..lanes.shapes import flat, lane_extent, net_of, row_extent, rows_per_vector, unit_extent
 from ..lanes.views import Units, View, moved
 from ..layout import ACCUMULATION_BLOCK, BIASES, INPUTS, UNITS, VALUES, WEIGHTS
 from ..step.gradients import add_block

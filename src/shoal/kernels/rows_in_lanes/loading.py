@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.copying import copy
-from ..lanes.primitives import flat, load, net_of, rows_per_vector, store
+from ..lanes.shapes import flat, net_of, rows_per_vector
 from ..layout import ACCUMULATION_BLOCK, IN_PLACE
 from .transposes import rows_to_lanes, vectors_of
 

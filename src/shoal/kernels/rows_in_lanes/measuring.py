@@ -1,7 +1,8 @@
 """Losses and scores of the rows of one net, which are in lanes."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import in_lanes, load, net_of, rows_per_vector, store
+from ..lanes.access import load, store
+from ..lanes.shapes import in_lanes, net_of, rows_per_vector
 from ..lanes.views import Units, from_row, moved
 from ..layout import LOSSES, PARTIALS, SCORE_FIELDS, SCORES
 from ..step.forward import units_of

@@ -13,21 +13,9 @@ One thread's time of a step with panels, in that without: 0.95 at 64-32-10 with 
 """
 
 from ..code.compilation import device_function
-from ..lanes.primitives import (
-    broadcast,
-    flat,
-    gather,
-    in_lanes,
-    load,
-    load_vectors,
-    outer_fma,
-    repeat,
-    row_extent,
-    rows_per_vector,
-    store_tile,
-    store_tile_across,
-    unit_extent,
-)
+from ..lanes.access import gather, load, load_vectors, store_tile, store_tile_across
+from ..lanes.primitives import broadcast, outer_fma, repeat
+from ..lanes.shapes import flat, in_lanes, row_extent, rows_per_vector, unit_extent
 from ..lanes.views import Units, View
 from ..layout import BIASES, INPUTS, VALUES
 from ..step.activations import activate

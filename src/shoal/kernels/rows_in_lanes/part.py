@@ -1,14 +1,9 @@
 """A thread's part of a tile of one net, whose rows are in lanes: forward, back, gradients."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import (
-    broadcast,
-    flat,
-    in_lanes,
-    load,
-    net_of,
-    rows_per_vector,
-)
+from ..lanes.access import load
+from ..lanes.primitives import broadcast
+from ..lanes.shapes import flat, in_lanes, net_of, rows_per_vector
 from ..lanes.views import Units, View
 from ..layout import (
     ACCUMULATION_BLOCK,

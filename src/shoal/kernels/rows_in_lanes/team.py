@@ -98,8 +98,8 @@ def nanoseconds(tc):
 
     def codegen(context, builder, sig, args):
         word = ir.IntType(64)
-        place = cgutils.alloca_once(builder, ir.ArrayType(word, 2))  # struct timespec
-        pointer = builder.bitcast(place, word.as_pointer())
+        memory = cgutils.alloca_once(builder, ir.ArrayType(word, 2))  # struct timespec
+        pointer = builder.bitcast(memory, word.as_pointer())
         function = ir.FunctionType(ir.IntType(32), [ir.IntType(32), pointer.type])
         callee = cgutils.get_or_insert_function(builder.module, function, "clock_gettime")
         builder.call(callee, [ir.Constant(ir.IntType(32), time.CLOCK_MONOTONIC), pointer])

@@ -10,17 +10,11 @@ A tile is a whole accumulation block of a gradient, or a whole batch; so its sum
 
 from ..arguments import Tile
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.copying import copy
 from ..lanes.elementary import canonical
-from ..lanes.primitives import (
-    broadcast,
-    flat,
-    in_lanes,
-    load,
-    net_of,
-    rows_per_vector,
-    store,
-)
+from ..lanes.primitives import broadcast
+from ..lanes.shapes import flat, in_lanes, net_of, rows_per_vector
 from ..lanes.views import Units, View
 from ..layout import ACCUMULATION_BLOCK, IN_PLACE, UNITS
 from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights

@@ -1,7 +1,8 @@
 """Numbers of one net change places: rows that follow each other, and rows in lanes."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import flat, lane_extent, load_square, rows_per_vector, store_tile
+from ..lanes.access import load_square, store_tile
+from ..lanes.shapes import flat, lane_extent, rows_per_vector
 
 
 @device_function

@@ -1,6 +1,7 @@
 """Activations, each with its slope."""
 
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.elementary import (
     exp,
     expm1,
@@ -9,7 +10,7 @@ from ..lanes.elementary import (
     softplus,
     tanh,
 )
-from ..lanes.primitives import broadcast, fma, like, load, select, store
+from ..lanes.primitives import broadcast, fma, like, select
 
 # Codes. Outputs have the last two besides.
 (IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, EXP, SOFTMAX) = range(

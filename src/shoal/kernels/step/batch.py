@@ -1,7 +1,8 @@
 """A batch: the weights of its rows, and the step at its end."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import broadcast, like, load, select, store
+from ..lanes.access import load, store
+from ..lanes.primitives import broadcast, like, select
 from ..layout import (
     ACCUMULATION_BLOCK,
     BATCH_WEIGHT,

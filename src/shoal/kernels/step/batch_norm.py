@@ -4,7 +4,8 @@ A tile is a whole batch. Statistics are stored behind the parameters: running me
 """
 
 from ..code.compilation import device_function
-from ..lanes.primitives import broadcast, fma, like, load, square_root, store
+from ..lanes.access import load, store
+from ..lanes.primitives import broadcast, fma, like, square_root
 from ..layout import ACCUMULATION_BLOCK, PARTIALS, SCALES, STATISTICS, UNITS, VALUES
 from .sums import add_partial, combine
 

@@ -2,7 +2,8 @@
 is one tile, while the gradient is in the L1 cache."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import load, store, unit_extent
+from ..lanes.access import load, store
+from ..lanes.shapes import unit_extent
 from ..lanes.views import Units, moved
 from ..layout import (
     ACCUMULATION_BLOCK,

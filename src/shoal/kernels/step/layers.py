@@ -9,21 +9,9 @@ like values: a `View` says which.
 """
 
 from ..code.compilation import device_function
-from ..lanes.primitives import (
-    broadcast,
-    is_positive,
-    load,
-    load_tile,
-    load_vectors,
-    outer_fma,
-    product,
-    rectified,
-    repeat,
-    row_extent,
-    store,
-    store_tile,
-    unit_extent,
-)
+from ..lanes.access import load, load_tile, load_vectors, store, store_tile
+from ..lanes.primitives import broadcast, is_positive, outer_fma, product, rectified, repeat
+from ..lanes.shapes import row_extent, unit_extent
 from ..lanes.views import View, from_row, from_unit, moved, transposed
 from .activations import RELU, activate
 

@@ -7,19 +7,9 @@ as there are lanes.
 from typing import Any, NamedTuple
 
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.elementary import exp, log, log1p_unit, sign
-from ..lanes.primitives import (
-    absolute,
-    broadcast,
-    by_dtype,
-    clamp,
-    fma,
-    like,
-    load,
-    maximum,
-    select,
-    store,
-)
+from ..lanes.primitives import absolute, broadcast, by_dtype, clamp, fma, like, maximum, select
 from ..lanes.views import Units, View
 from .activations import SOFTMAX, activate
 from .sums import add_partial, partials_of

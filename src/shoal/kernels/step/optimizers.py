@@ -9,17 +9,9 @@ from typing import NamedTuple
 
 from ..arguments import Floats2
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.elementary import sign
-from ..lanes.primitives import (
-    broadcast,
-    clamp,
-    fma,
-    like,
-    load,
-    select,
-    square_root,
-    store,
-)
+from ..lanes.primitives import broadcast, clamp, fma, like, select, square_root
 from ..layout import PARTIALS
 from .sums import combine
 

@@ -13,18 +13,11 @@ from numba import types
 from numba.core import cgutils
 
 from ..code.compilation import device_function
+from ..lanes.access import load, store
 from ..lanes.elementary import circle, log
 from ..lanes.emission import emit_broadcast, emit_repeat, lane_number
-from ..lanes.primitives import (
-    broadcast,
-    lane_range,
-    load,
-    primitive,
-    rows_per_vector,
-    select,
-    square_root,
-    store,
-)
+from ..lanes.primitives import broadcast, primitive, select, square_root
+from ..lanes.shapes import lane_range, rows_per_vector
 from ..lanes.vectors import LaneGroupType, Vec, llvm_type
 
 INITIAL_WEIGHTS, ROW_ORDER, DROPOUT = range(3)  # streams
@@ -107,8 +100,8 @@ def philox_run(tc, words, c0, c1, c2, c3, seed):
         made = context.make_array(words)(context, builder, args[0])
         narrow = ir.VectorType(ir.IntType(32), RUN)
         for w, word_of_all in enumerate(drawn):
-            place = builder.gep(made.data, [ir.Constant(_U64, w * RUN)])
-            pointer = builder.bitcast(place, narrow.as_pointer())
+            memory = builder.gep(made.data, [ir.Constant(_U64, w * RUN)])
+            pointer = builder.bitcast(memory, narrow.as_pointer())
             builder.store(builder.trunc(word_of_all, narrow), pointer, align=4)
         return context.get_dummy_value()
 

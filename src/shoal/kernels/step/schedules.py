@@ -2,7 +2,8 @@
 
 from ..code.compilation import device_function
 from ..lanes.elementary import circle, exp, log
-from ..lanes.primitives import fma, lane_range
+from ..lanes.primitives import fma
+from ..lanes.shapes import lane_range
 from ..layout import (
     ADAPTED,
     BASE,

@@ -1,16 +1,9 @@
 """Losses and scores of a tile's rows, added to the partial sums of a batch."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import (
-    broadcast,
-    fma,
-    like,
-    load,
-    maximum,
-    rows_per_vector,
-    select,
-    store,
-)
+from ..lanes.access import load, store
+from ..lanes.primitives import broadcast, fma, like, maximum, select
+from ..lanes.shapes import rows_per_vector
 from ..layout import SCORE_FIELDS, SCORES
 from .losses import (
     CROSS_ENTROPY,

@@ -1,7 +1,9 @@
 """Long sums: 16 interleaved partial sums, combined pairwise."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import broadcast, load, rows_per_vector, store
+from ..lanes.access import load, store
+from ..lanes.primitives import broadcast
+from ..lanes.shapes import rows_per_vector
 from ..layout import PARTIALS
 
 

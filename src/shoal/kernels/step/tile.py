@@ -1,7 +1,7 @@
 """One tile of rows, forward and back."""
 
 from ..code.compilation import device_function
-from ..lanes.primitives import load
+from ..lanes.access import load
 from ..lanes.views import Units, View
 from ..layout import INPUTS, UNITS, WEIGHTS
 from .forward import forward_training, matrix_of, units_of

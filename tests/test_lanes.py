@@ -1,4 +1,4 @@
-"""The two engines, and threads that share a net: the same bits, those of the scalar oracle."""
+"""Nets or rows in lanes, and threads that share a net: the bits of the scalar oracle."""
 
 from contextlib import contextmanager
 from threading import Timer
@@ -21,7 +21,7 @@ SIZES = [(38, 1, 2), (130, 6, 3), (600, 18, 5)]
 
 
 def choose(monkeypatch, rows_in_lanes):
-    """Let the plan choose one engine whatever the nets."""
+    """Let lanes be rows, or nets, whatever the nets."""
     monkeypatch.setattr(cost_model, "prefers_rows_in_lanes", lambda *given: rows_in_lanes)
 
 
@@ -47,7 +47,7 @@ def rows_of(rows, inputs, outputs, how, dtype):
 @pytest.mark.parametrize("rows_in_lanes", [False, True], ids=["lanes are nets", "lanes are rows"])
 @pytest.mark.parametrize("how", ["plain", "weighted and validated"])
 @pytest.mark.parametrize("rows, inputs, outputs", SIZES)
-def test_engines(rows, inputs, outputs, how, rows_in_lanes, dtype, monkeypatch):
+def test_lanes(rows, inputs, outputs, how, rows_in_lanes, dtype, monkeypatch):
     choose(monkeypatch, rows_in_lanes)
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator = np.random.default_rng(rows)
@@ -65,10 +65,10 @@ def test_threads_that_share_a_net(rows, inputs, outputs, how, dtype, monkeypatch
     X, y, given, training = rows_of(rows, inputs, outputs, how, dtype)
     generator, shared = np.random.default_rng(rows), 0
     for k in range(15):
-        # one chunk or several in a round; chunks that stay where they were brought or do not
-        monkeypatch.setattr(workspaces, "_MOST_SLOTS", (1, 8)[k % 2])
-        monkeypatch.setattr(plan, "_MOST_STANDING", (2**23, 0)[k % 4 // 2])
-        # epochs that are recorded are measured, chunk by chunk in one thread
+        # one block or several in a round; blocks that stay where they were loaded or do not
+        monkeypatch.setattr(workspaces, "_MOST_BLOCKS", (1, 8)[k % 2])
+        monkeypatch.setattr(plan, "_MOST_LOADED", (2**23, 0)[k % 4 // 2])
+        # epochs that are recorded are measured, block by block in one thread
         settings = wide_net(generator, training) | {"record_every": 5}
         if k % 3 == 0:
             settings |= {"batch_size": None, "patience": None, "schedule": "constant"}
