@@ -217,7 +217,7 @@ class Recorder(Bar):
 @pytest.mark.parametrize("nets", [1, 3, 5_000])
 def test_the_bar_ends_full(monkeypatch, nets):
     recorder = Recorder(False)
-    monkeypatch.setattr("shoal.sweeps.monitor", lambda progress: recorder)
+    monkeypatch.setattr("shoal.running.preparation.monitor", lambda progress: recorder)
     grid = {"seed": range(nets), "learning_rate": [1e-3, 1e30], "optimizer": ["sgd"]}
     sweep = shoal.sweep(X, y, grid, epochs=30, hidden=4)
     assert set(sweep.results["status"]) == {"finished", "diverged"}

@@ -17,15 +17,14 @@ LAYERS = [
     {"running"},
     {"model"},
     {"results"},
-    {"sweeps"},
-    {"network"},
+    {"network", "sweeps"},
     {"plots", "demo", "about"},
     {"cli"},
 ]
 KERNEL_LAYERS = [
     {"code", "memory"},
     {"lanes"},
-    {"layout"},
+    {"layout", "arguments"},
     {"step"},
     {"nets_in_lanes", "rows_in_lanes"},
     {"epoch"},
@@ -112,6 +111,8 @@ def faults_of_kernels(source):
     found = []
     for path in sorted(source.rglob("*.py")):
         file, part = path.relative_to(source), part_of(path, source)
+        if part != "__init__" and part not in KERNEL_LEVEL:
+            found.append(f"kernels/{file} is in no layer: say in KERNEL_LAYERS which it belongs to")
         for name, _ in imports(path, source.parent):
             other = (name.split(".") + [""])[2] if name.startswith("shoal.kernels.") else ""
             if other in KERNEL_LEVEL and KERNEL_LEVEL[other] > KERNEL_LEVEL.get(part, 0):
@@ -207,3 +208,47 @@ def test_importing_shoal_imports_nothing_heavy():
     program = f"import sys, shoal; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+# ------------------------------------------------------------------------------------- arguments
+
+MOST_ARGUMENTS = 10
+
+
+def long_lists(source=SOURCE):
+    """Return a sentence for each function with more than 10 arguments.
+
+    In ``reference`` and in what users call, keyword-only arguments are settings: one a setting.
+    """
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        of_settings = LEVEL.get(part_of(path, source), TOP) >= TOP or part_of(path, source) == (
+            "reference"
+        )
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                count = len(node.args.posonlyargs) + len(node.args.args)
+                if not of_settings:
+                    count += len(node.args.kwonlyargs)
+                if count > MOST_ARGUMENTS:
+                    found.append(f"{path.relative_to(source)}: {node.name} has {count} arguments")
+    return found
+
+
+def test_arguments_travel_in_named_tuples():
+    assert long_lists() == []
+
+
+def test_a_long_list_is_found(tmp_path):
+    names = ", ".join("abcdefghijk")
+    for file, text in {
+        "kernels/step/x.py": f"def f({names}): pass\ndef g({names[:-3]}): pass",
+        "running/x.py": f"def f(*, {names}): pass",
+        "reference/x.py": f"def f(*, {names}): pass",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text)
+    assert long_lists(tmp_path) == [
+        "kernels/step/x.py: f has 11 arguments",
+        "running/x.py: f has 11 arguments",
+    ]

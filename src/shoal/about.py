@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import numpy as np
+from rich.table import Table
 
 from . import __version__
 from .kernels.code import cache, environment
@@ -46,6 +47,17 @@ def info() -> dict[str, str]:
         "cache state": _cache_state(directory, cache.problem()),
         "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
     }
+
+
+def table() -> Table:
+    """`info` as a table, with the threading layer that numba chooses."""
+    parallel.choose_layer()
+    lines = Table(box=None, show_header=False, pad_edge=False)
+    lines.add_column(style="bold", no_wrap=True)
+    lines.add_column(overflow="fold")
+    for name, value in info().items():
+        lines.add_row(name, value)
+    return lines
 
 
 def _version(distribution: str, extra: str = "") -> str:

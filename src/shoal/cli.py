@@ -58,15 +58,7 @@ def demo(output: Path) -> None:
 def info() -> None:
     """Show versions, threads, SIMD, cache and GPU."""
     from rich.console import Console
-    from rich.table import Table
 
     from . import about
-    from .kernels.launching import parallel
 
-    parallel.choose_layer()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in about.info().items():
-        table.add_row(name, value)
-    Console(highlight=False).print(table)
+    Console(highlight=False).print(about.table())

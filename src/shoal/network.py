@@ -26,8 +26,8 @@ from .kernels.layout import (
 from .model import History, Model, Resume, Trace
 from .planning.parameters import pack, unpack
 from .results import Sweep
+from .running.preparation import prepare
 from .running.run import Run
-from .sweeps import prepare
 
 _GIVEN_BY_WEIGHTS: Final = {
     "hidden": "the shapes of the weights say it",

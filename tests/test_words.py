@@ -1,0 +1,147 @@
+"""What kernels are handed: the layout of the words is frozen by version, and bad words are refused.
+
+A kernel that is compiled once, or by somebody else, reads what these tests say.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from shoal.kernels.code.environment import jit_is_on
+from shoal.kernels.lanes.vectors import LaneGroup
+from shoal.kernels.launching import kernels, parallel, words
+from shoal.kernels.launching.entries import Slice
+
+pytestmark = pytest.mark.kernels
+
+compiled = pytest.mark.skipif(not jit_is_on(), reason="plain Python takes no words")
+
+# Where a digest changes, words.VERSION is raised, and both versions are listed here.
+DIGESTS = {
+    1: {
+        "train_nets_in_lanes": "4f255535320c8e4d",
+        "train_rows_in_lanes": "aaeb2e482f7fb244",
+        "follow": "7e2be9b3d7c7e90c",
+        "predict": "b30994ec6b0d6443",
+        "initialise": "233df03c12b99692",
+    }
+}
+
+
+def digest_of(kernel):
+    return hashlib.sha256("\n".join(words.listing(kernel.field)).encode()).hexdigest()[:16]
+
+
+def initialisation(groups=3, lanes=2):
+    """A kernel of few arguments with what it takes, and the array that it writes to."""
+    params = np.zeros((groups, 4, lanes))
+    arguments = kernels.Initialisation(
+        Slice(0, 0), np.array([[1, 4, 0, -1, 0, 0, -1, -1]]), params,
+        np.arange(groups * lanes, dtype=np.uint64).reshape(groups, lanes), np.zeros(1, np.int64),
+        np.ones(1),
+    )  # fmt: skip
+    return arguments, params
+
+
+@pytest.mark.parametrize("kernel", kernels.KERNELS, ids=lambda kernel: kernel.name)
+def test_layout_is_that_of_its_version(kernel):
+    assert digest_of(kernel) == DIGESTS[words.VERSION][kernel.name]
+
+
+def test_listing_names_each_word():
+    lines = words.listing(kernels.INITIALISE.field)
+    assert len(lines) == kernels.INITIALISE.field.words
+    assert lines[:5] == [
+        *(f"initialise.slice.{name}" for name in ("start", "stop", "start_tile", "stop_tile")),
+        "initialise.layers: address of int64",
+    ]
+    assert "initialise.params: extent 2" in lines
+
+
+@compiled
+def test_a_block_is_version_slice_numbers_addresses_and_extents():
+    arguments, params = initialisation()
+    call = kernels.INITIALISE.bind(LaneGroup(np.float64, 1), [arguments])
+    block = call.words[0].tolist()
+    assert block[:5] == [words.VERSION, 0, 0, 0, 0]
+    assert block[8:12] == [params.ctypes.data, *params.shape]
+    assert list(call.blocks) == [call.words.ctypes.data]
+
+
+@compiled
+def test_another_version_is_refused():
+    arguments, params = initialisation()
+    call = kernels.INITIALISE.bind(LaneGroup(np.float64, 1), [arguments])
+    call.words[0, 0] += 1
+    with pytest.raises(RuntimeError, match="another version"):
+        parallel.launch([call], [(0, 0, 3, 0, 0)])
+    assert not params.any()
+    call.words[0, 0] -= 1
+    parallel.launch([call], [(0, 0, 3, 0, 0)])
+    assert params.all()
+
+
+@compiled
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda a: a._replace(params=a.params[:, ::2]),
+        lambda a: a._replace(params=a.params[0]),
+    ],
+    ids=["strided", "too few axes"],
+)
+def test_arrays_that_a_kernel_cannot_read_are_refused(spoil):
+    arguments, _ = initialisation()
+    with pytest.raises((TypeError, BufferError)):
+        kernels.INITIALISE.bind(LaneGroup(np.float64, 1), [spoil(arguments)])
+
+
+LEAVES = """
+import numpy as np
+from shoal.kernels.arguments import Task
+from shoal.kernels.launching import kernels, parallel
+from shoal.kernels.launching.entries import Slice
+from shoal.planning import cost_model
+from shoal.running.workspaces import prediction_workspace
+
+dtype, widths, n = np.dtype(np.float32), (3, 5, 2), 40
+width = cost_model.row_width(dtype, 32)
+stride = -(-n // width.rows)
+task = Task(**dict.fromkeys(Task._fields, 0) | {
+    "rows": n, "inputs": 3, "outputs": 2, "parameters": 25, "tile": n, "stride": stride})
+layers = np.array([[3, 5, 0, -1, 1, 0, -1, -1], [5, 2, 15, -1, 1, 5, -1, -1]])
+work = prediction_workspace(widths, stride, width, dtype)
+
+def predict(params, X, outputs, stop):
+    call = kernels.PREDICT.bind(
+        width.group(dtype),
+        [kernels.Prediction(Slice(0, 0), task, layers, X, params, work, outputs)])
+    parallel.launch([call], [(0, 0, stop, 0, 0)])
+
+def zeros(count):
+    return np.zeros(count, dtype)
+
+predict(zeros(25), zeros(3 * n), zeros(2 * n), n)
+print("inside")
+for short in ((24, 3 * n, 2 * n, n), (25, 3 * n - 1, 2 * n, n), (25, 3 * n, 2 * n - 1, n),
+              (25, 3 * n, 2 * n, n + 1)):
+    try:
+        predict(zeros(short[0]), zeros(short[1]), zeros(short[2]), short[3])
+    except IndexError as error:
+        print(error)
+"""
+
+
+@compiled
+def test_checked_kernels_catch_what_leaves_an_array():
+    """Too few parameters, inputs, outputs, and a row too many: each by one."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES], env={**os.environ, "SHOAL_CHECKED": "1"}, text=True,
+        capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["inside", *["a kernel left its array"] * 4]
