@@ -237,17 +237,17 @@ def tight(request, monkeypatch):
 
     def check(plan, number, state):
         here = plan.block_of == number
-        before, block = plan.place_of.copy(), plan.blocks[number]
+        before, block = plan.offset_of.copy(), plan.blocks[number]
         seeds = {int(n): int(s) for n, s in zip(block.nets.flat, state.seeds.flat, strict=True)}
         original(plan, number, state)
-        assert np.array_equal(plan.place_of[~here], before[~here])
-        places = plan.place_of[here]
+        assert np.array_equal(plan.offset_of[~here], before[~here])
+        places = plan.offset_of[here]
         assert len(set(places.tolist())) == len(places)
         assert 0 <= places.min() and places.max() < block.nets.size
         assert np.array_equal(block.nets.ravel()[places], np.flatnonzero(here))
         for n, s in zip(block.nets.flat, state.seeds.flat, strict=True):
             assert seeds[int(n)] == int(s)
-        told.moved += not np.array_equal(plan.place_of, before)
+        told.moved += not np.array_equal(plan.offset_of, before)
 
     monkeypatch.setattr(scheduler, "repack", repack)
     return told

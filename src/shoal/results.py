@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .inputs.checks import show
 from .inputs.grid import Grid
 from .inputs.settings import SETTINGS
-from .kernels.layout import BEST, EPOCHS, LIMIT, STATUS
+from .kernels.layout import EPOCHS, LIMIT, STATUS
 from .kernels.step.optimizers import RATE
 from .model import RESULTS, History, Model, Resume
 from .planning.parameters import unpack
@@ -85,38 +85,36 @@ class Sweep:
             raise ValueError(f"setting = {setting!r} must be one of {', '.join(SETTINGS)}")
         return self._grid.column(setting)
 
-    def _place(self, i: int) -> tuple[Trained, int, int]:
+    def _locate(self, i: int) -> tuple[Trained, int, int]:
         """Block, group and lane of net i."""
         trained = self._run.trained[self._run.plan.block_of[i]]
-        return trained, *divmod(int(self._run.plan.place_of[i]), trained.block.width.lanes)
+        return trained, *divmod(int(self._run.plan.offset_of[i]), trained.block.width.lanes)
 
     def history(self, i: int) -> History:
         """Return the records of net i."""
-        trained, g, lane = self._place(i)
+        trained, g, lane = self._locate(i)
         state, architecture = trained.state, trained.block.architecture
         limit = int(state.progress[g, LIMIT, lane])
         epochs = records(limit, architecture.every, trained.block.first_epoch)
-        places = -(-epochs // architecture.every)
+        rows = -(-epochs // architecture.every)
 
-        def told(records: Floats) -> Floats:
-            return records[g, places, lane]
+        def reported(records: Floats) -> Floats:
+            return records[g, rows, lane]
 
-        losses = told(state.losses)
+        losses = reported(state.losses)
         if architecture.scheduled:
-            rates = told(state.learning_rates)
+            rates = reported(state.learning_rates)
         else:
             run = epochs < state.progress[g, EPOCHS, lane]
             rates = np.where(run, state.rates[g, RATE, lane], np.nan).astype(losses.dtype)
         none = np.full_like(losses, np.nan)
-        val_losses = told(state.val_losses) if state.val_losses.shape[1] else none
-        return History(epochs, losses, val_losses, told(state.scores), rates)
+        val_losses = reported(state.val_losses) if state.val_losses.shape[1] else none
+        return History(epochs, losses, val_losses, reported(state.scores), rates)
 
     def _model(self, i: int) -> Model:
-        trained, g, lane = self._place(i)
+        trained, g, lane = self._locate(i)
         block, architecture, state = trained.block, trained.block.architecture, trained.state
-        params = state.params[g, :, lane]
-        if architecture.keeps_best and state.monitor[g, BEST, lane] < np.inf:
-            params = state.best[g, :, lane]
+        params = (state.best if trained.has_best(g, lane) else state.params)[g, :, lane]
         weights, biases, norms = unpack(params, block.layers)
         settings = self._grid.settings(i)
         if not isinstance(settings["validation"], float):
@@ -150,7 +148,7 @@ class Sweep:
         gathered = np.empty(len(self), dtype)
         for k, value in enumerate(values):
             here = self._run.plan.block_of == k
-            gathered[here] = value.ravel()[self._run.plan.place_of[here]]
+            gathered[here] = value.ravel()[self._run.plan.offset_of[here]]
         return gathered
 
     @property
@@ -161,7 +159,7 @@ class Sweep:
         losses = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dataset.dtype)
         for k, t in enumerate(trained):
             here = np.flatnonzero(self._run.plan.block_of == k)
-            g, lane = np.divmod(self._run.plan.place_of[here], t.block.width.lanes)
+            g, lane = np.divmod(self._run.plan.offset_of[here], t.block.width.lanes)
             count = len(recorded[k])
             losses[here, :count] = t.state.losses[g, :count, lane]
         return losses

@@ -97,9 +97,11 @@ class Grid:
         candidates: dict[str, Sequence[Any]] = {}
         index = {}
         for name, case in cases.items():
-            slots: dict[Any, int] = {}
-            of_value = [slots.setdefault(case(v), len(slots)) for v in self.candidates[name]]
-            candidates[name] = list(slots)
+            positions: dict[Any, int] = {}
+            of_value = [
+                positions.setdefault(case(v), len(positions)) for v in self.candidates[name]
+            ]
+            candidates[name] = list(positions)
             if name in self.index:
                 index[name] = np.array(of_value, np.int32)[self.index[name]]
         return Grid(tuple(index), candidates, index, self.nets)
@@ -203,7 +205,7 @@ class _Columns:
         self.fixed = fixed
         self.nets = 0
         # a setting's checked values, numbered; a range of seeds as it is
-        self.slots: dict[str, dict[Any, int] | range] = {}
+        self.positions: dict[str, dict[Any, int] | range] = {}
         self.index: dict[str, list[NDArray[np.int32]]] = {}
 
     def add_grids(self, grids: Sequence[Mapping[str, Sequence[Any]]], names: list[str]) -> None:
@@ -232,9 +234,9 @@ class _Columns:
             for setting, values in grid.items():
                 if isinstance(values, np.ndarray) and values.dtype.kind in "biufU":
                     values = values.tolist()  # Python's numbers are checked faster than numpy's
-                slots = self._slots(setting, values)
-                repeat //= len(slots)
-                part[setting] = np.resize(np.repeat(slots, repeat), nets)
+                positions = self._positions(setting, values)
+                repeat //= len(positions)
+                part[setting] = np.resize(np.repeat(positions, repeat), nets)
             self._add(part, nets)
 
     def add_nets(self, nets: Iterable[Mapping[str, Any]]) -> None:
@@ -265,7 +267,7 @@ class _Columns:
         for name, column in index.items():
             if (absent := column < 0).any():
                 column[absent] = self._slot(name, SETTINGS[name].default)
-        return {name: _candidates(self.slots[name]) for name in index}, index
+        return {name: _candidates(self.positions[name]) for name in index}, index
 
     def _check_name(self, name: str, value: Any) -> None:
         find(name, value)
@@ -277,18 +279,18 @@ class _Columns:
                 "keyword settings: give it in one of them"
             )
 
-    def _slots(self, name: str, values: Sequence[Any]) -> NDArray[np.int32]:
+    def _positions(self, name: str, values: Sequence[Any]) -> NDArray[np.int32]:
         """Number all values."""
-        if name in _SEEDS and name not in self.slots and _is_range(values, *_SEEDS[name]):
-            self.slots[name] = values  # type: ignore[assignment]
+        if name in _SEEDS and name not in self.positions and _is_range(values, *_SEEDS[name]):
+            self.positions[name] = values  # type: ignore[assignment]
             return np.arange(len(values), dtype=np.int32)
         return np.array([self._slot(name, value) for value in values], np.int32)
 
     def _slot(self, name: str, value: Any) -> int:
-        slots = self.slots.setdefault(name, {})
-        if isinstance(slots, range):
-            self.slots[name] = slots = {seed: k for k, seed in enumerate(slots)}
-        return slots.setdefault(SETTINGS[name].check(value), len(slots))
+        positions = self.positions.setdefault(name, {})
+        if isinstance(positions, range):
+            self.positions[name] = positions = {seed: k for k, seed in enumerate(positions)}
+        return positions.setdefault(SETTINGS[name].check(value), len(positions))
 
     def _add(self, part: dict[str, NDArray[np.int32]], nets: int) -> None:
         for name in part:
@@ -307,8 +309,8 @@ def _is_range(values: Sequence[Any], low: int, high: int) -> bool:
     return isinstance(values, range) and values.step > 0 and values[0] >= low and values[-1] < high
 
 
-def _candidates(slots: Mapping[Any, int] | range) -> Sequence[Any]:
-    return slots if isinstance(slots, range) else list(slots)
+def _candidates(positions: Mapping[Any, int] | range) -> Sequence[Any]:
+    return positions if isinstance(positions, range) else list(positions)
 
 
 def _is_grid(grid: object) -> bool:

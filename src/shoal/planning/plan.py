@@ -170,13 +170,13 @@ class Plan:
 
     Attributes
     ----------
-    block_of, place_of : (N,) arrays
-        A net's block, and its place in it: group * L + lane. Places change when nets are repacked.
+    block_of, offset_of : (N,) arrays
+        A net's block, and its offset in it: group * L + lane. Repacking changes offsets.
     """
 
     blocks: list[Block]
     block_of: NDArray[np.int32]
-    place_of: NDArray[np.int64]
+    offset_of: NDArray[np.int64]
 
 
 class Piece(NamedTuple):
@@ -361,7 +361,7 @@ def make_plan(
             nets, orders[nets], epochs[nets], architecture.shuffle, width.lanes
         ):
             plan.block_of[members] = len(plan.blocks)
-            plan.place_of[members] = np.arange(len(members))
+            plan.offset_of[members] = np.arange(len(members))
             padding = np.repeat(members[-1:], -len(members) % width.lanes)
             lanes = np.append(members, padding).reshape(-1, width.lanes)
             plan.blocks.append(

@@ -14,7 +14,7 @@ _WORTH = 0.9
 
 
 def repack(plan: Plan, number: int, state: State) -> None:
-    """Move running nets of a block into the slots of nets that are done, so that groups are full.
+    """Move running nets of a block to where nets were that are done, so that groups are full.
 
     Only between launches, and not where Ctrl-C may strike. Nets that share a row order stay among
     themselves.
@@ -40,14 +40,14 @@ def repack(plan: Plan, number: int, state: State) -> None:
             array[to_group, :, to_lane] = array[group, :, lane]  # the right side is a copy
         else:
             array[to_group, to_lane] = array[group, lane]
-    place = np.arange(block.groups * lanes)
-    place[order] = np.arange(len(order))
+    offset = np.arange(block.groups * lanes)
+    offset[order] = np.arange(len(order))
     here = plan.block_of == number
-    plan.place_of[here] = place[plan.place_of[here]]
+    plan.offset_of[here] = offset[plan.offset_of[here]]
 
 
 def _order(running: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The old place, group * L + lane, of each new one; most stay.
+    """The old offset, group * L + lane, of each new one; most stay.
 
     running : (groups, L). run : (groups,), groups of equal numbers may exchange nets.
     """
@@ -61,9 +61,9 @@ def _order(running: NDArray[np.bool_], run: NDArray[np.int64]) -> NDArray[np.int
     return order.reshape(groups, lanes)[of_groups].ravel()
 
 
-def _fill(order: NDArray[np.int64], alive: NDArray[np.bool_], slots: NDArray[np.int64]) -> None:
-    """Exchange entries of ``order`` among slots, so that what is alive stands in the first."""
-    front = int(alive[slots].sum())
-    holes = slots[:front][~alive[slots[:front]]]
-    behind = slots[front:][alive[slots[front:]]]
+def _fill(order: NDArray[np.int64], alive: NDArray[np.bool_], offsets: NDArray[np.int64]) -> None:
+    """Exchange entries of ``order`` among offsets, so that what is alive comes first."""
+    front = int(alive[offsets].sum())
+    holes = offsets[:front][~alive[offsets[:front]]]
+    behind = offsets[front:][alive[offsets[front:]]]
     order[holes], order[behind] = behind, holes

@@ -191,9 +191,13 @@ class Trained:
         state = self.state
         if not self.block.architecture.keeps_best:
             return state.params
-        known = state.monitor[:, [layout.BEST]] < np.inf
-        reported: Any = np.where(known, state.best, state.params)
+        reported: Any = np.where(self.has_best()[:, np.newaxis], state.best, state.params)
         return reported
+
+    def has_best(self, g: Any = slice(None), lane: Any = slice(None)) -> Any:
+        """Whether the best weights of a net are kept and known: of one, or (groups, L) of all."""
+        known = self.block.architecture.keeps_best
+        return known and self.state.monitor[g, layout.BEST, lane] < np.inf
 
     def ends(self) -> NDArray[np.int64]:
         """The last epoch of the nets that still run, of each group: 0 where none does."""
