@@ -23,6 +23,9 @@ from .repacking import repack
 from .state import Trained
 
 _LAUNCH: Final = 0.15  # seconds
+# Slices are listed for so long, as estimated: an estimate that is too high by half must not leave
+# a thread without one.
+_LISTED: Final = 3 * _LAUNCH
 # Slices of each thread in a launch, where there is so much work: threads end together.
 _SLICES: Final = 8
 # The first slice of a block, whose time is only estimated; and by how much slices may grow.
@@ -192,7 +195,7 @@ class Scheduler:
             stops.append(stop)
             cost = (stop - active.tile) * active.groups
             budget += cost * self._paces[piece.block].tile_seconds
-            if budget > 1.5 * _LAUNCH * self.threads:
+            if budget > _LISTED * self.threads:
                 break
         threads = self.threads if budget > _WORTH_THREADS else 1
         outcome = parallel.launch(
