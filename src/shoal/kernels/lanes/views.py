@@ -20,7 +20,8 @@ class View(NamedTuple):
 class Units(NamedTuple):
     """Unit u of a tile's row s is element ``start + u * step + s`` of an array: rows are adjacent.
 
-    What is one number a row, like its weight, is one unit of step 0.
+    Likewise other lines of adjacent elements: a layer's weights are a line of inputs for each unit,
+    numbers that are row by row a line of units for each row, weights of rows one line, of step 0.
     """
 
     array: Any  # (positions, L), or shared (positions,)
@@ -44,6 +45,12 @@ def transposed(view):
 def from_unit(units, u):
     """The units from unit u on."""
     return Units(units.array, units.start + u * units.step, units.step)
+
+
+@device_function
+def across(units):
+    """The same as a matrix: k is a row and j a unit."""
+    return View(units.array, units.start, 1, units.step)
 
 
 @device_function

@@ -10,7 +10,7 @@ from ..code.compilation import device_function
 from ..lanes.access import load, load_square, store_tile, store_tile_across
 from ..lanes.primitives import broadcast, repeat
 from ..lanes.shapes import flat, lane_extent, net_of, row_extent, rows_per_vector, unit_extent
-from ..lanes.views import Units, View, moved
+from ..lanes.views import Units, across, from_row, from_unit
 from ..layout import ACCUMULATION_BLOCK, BIASES, INPUTS, UNITS, VALUES, WEIGHTS
 from ..step.gradients import add_block
 from ..step.layers import contract
@@ -34,7 +34,7 @@ class LayerInputs(NamedTuple):
     """Inputs of a layer for the rows of a tile."""
 
     in_lanes: Units  # of (positions, L)
-    by_row: View  # of (positions, L): k is a row, j a vector of inputs
+    by_row: Units  # of (positions, L): a line of vectors of inputs for each row
 
 
 @device_function
@@ -70,7 +70,7 @@ def row_by_row(lane, layers, k, stride):
 def _few_units_along_inputs(lane, height, deltas, below, inputs, rows, gradient, g):
     """Gradient of the weights into a few units, inputs in lanes.
 
-    deltas : View of a shared array: k is a row, j a unit. below : View as in `LayerInputs`.
+    deltas : Units of a shared array. below : Units, a line of vectors of inputs for each row.
     gradient : shared, from g on.
     """
     one, width = (0,), row_extent(lane)
@@ -78,14 +78,14 @@ def _few_units_along_inputs(lane, height, deltas, below, inputs, rows, gradient,
     L, i, vectors = rows_per_vector(lane), 0, below.step
     while i + len(width) <= vectors:
         total = contract(
-            lane, height, width, repeat(zeros, width), deltas, moved(below, 0, i), rows
+            lane, height, width, repeat(zeros, width), across(deltas), from_row(below, i), rows
         )
         store_tile_across(
             lane, gradient, g + i * L, inputs, units, inputs - i * L, height, width, total
         )
         i += len(width)
     while i < vectors:
-        total = contract(lane, height, one, zeros, deltas, moved(below, 0, i), rows)
+        total = contract(lane, height, one, zeros, across(deltas), from_row(below, i), rows)
         store_tile_across(
             lane, gradient, g + i * L, inputs, units, inputs - i * L, height, one, total
         )
@@ -97,10 +97,10 @@ def _along_inputs(lane, task, layer, below, work, block, start, stop, g):
     """Gradient of the weights into units ``start`` to ``stop``, inputs in lanes."""
     height, inputs, step = unit_extent(lane), layer[INPUTS], task.stride * rows_per_vector(lane)
     gradient, numbers = flat(work.gradient), flat(work.deltas)
-    rows_below = moved(below, block.start, 0)
+    rows_below = from_unit(below, block.start)
     u = start
     while u < stop:
-        deltas = View(numbers, (layer[VALUES] + u) * step + block.start, 1, step)
+        deltas = Units(numbers, (layer[VALUES] + u) * step + block.start, step)
         if u + len(height) <= stop:
             _few_units_along_inputs(
                 lane, height, deltas, rows_below, inputs, block.rows, gradient, g
@@ -118,19 +118,19 @@ def _few_inputs_along_units(lane, height, below, deltas, start, stop, rows, targ
     """Gradient of the weights out of a few inputs, units in lanes: into the units of vectors
     ``start`` to ``stop``.
 
-    below : View of a shared array: k is a row, j an input. deltas : View of (positions, L): k is a
-    row, j a vector of units. target : (inputs * vectors, L).
+    below : Units of a shared array. deltas : Units of (positions, L), a line of vectors of units
+    for each row. target : (inputs * vectors, L).
     """
     one, width = (0,), row_extent(lane)
     zeros, u, vectors = repeat((broadcast(lane, 0.0),), height), start, deltas.step
     while u + len(width) <= stop:
         total = contract(
-            lane, height, width, repeat(zeros, width), below, moved(deltas, 0, u), rows
+            lane, height, width, repeat(zeros, width), across(below), from_row(deltas, u), rows
         )
         store_tile(lane, target, p + u, vectors, 1, height, width, total)
         u += len(width)
     while u < stop:
-        total = contract(lane, height, one, zeros, below, moved(deltas, 0, u), rows)
+        total = contract(lane, height, one, zeros, across(below), from_row(deltas, u), rows)
         store_tile(lane, target, p + u, vectors, 1, height, one, total)
         u += 1
 
@@ -139,15 +139,15 @@ def _few_inputs_along_units(lane, height, below, deltas, start, stop, rows, targ
 def _along_units(lane, layer, below, deltas, work, block, start, stop, g):
     """Gradient of the weights into units ``start`` to ``stop``, multiples of L, units in lanes.
 
-    below : Units of (positions, L). deltas : View: k is a row of the tile, j a vector of units.
+    below : Units of (positions, L). deltas : Units, a line of vectors of units for each row.
     """
     height, L, inputs = unit_extent(lane), rows_per_vector(lane), layer[INPUTS]
     numbers, step, target = flat(below.array), below.step * L, work.own.transposed_gradient
     first, end, vectors = start // L, vectors_of(lane, stop), deltas.step
-    of_rows = moved(deltas, block.start, 0)
+    of_rows = from_unit(deltas, block.start)
     i = 0
     while i < inputs:
-        of_inputs = View(numbers, (below.start + i * below.step) * L + block.start, 1, step)
+        of_inputs = Units(numbers, (below.start + i * below.step) * L + block.start, step)
         p = i * vectors
         if i + len(height) <= inputs:
             _few_inputs_along_units(
@@ -181,7 +181,7 @@ def _transpose_gradient(lane, layer, work, start, stop, g):
 def _biases(lane, units, deltas, rows, gradient, g):
     """Gradient of ``units`` biases.
 
-    deltas : View of (positions, L): k is a row, j a vector of units. gradient : shared, from g on.
+    deltas : Units of (positions, L), a line of vectors of units for each row. gradient : shared.
     """
     one, L, width = (0,), rows_per_vector(lane), deltas.step
     for u in range(width):
@@ -260,7 +260,7 @@ def _layer_part(lane, group, k, below, block, share):
     inputs, units = layer[INPUTS], layer[UNITS]
     width = vectors_of(lane, units)
     by_row = row_by_row(lane, group.layers, k, task.stride)
-    deltas = View(work.own.delta_rows, by_row, width, 1)
+    deltas = Units(work.own.delta_rows, by_row, width)
     if is_along_inputs(lane, task, group.layers, k):
         step = len(unit_extent(lane))
         u, stop = share_of(share, units, step)
@@ -283,7 +283,7 @@ def _layer_part(lane, group, k, below, block, share):
     if layer[BIASES] >= 0 and (share.parts == 1 or k % share.parts == share.part):
         p = layer[BIASES]
         g = _place_of(task, block, p)
-        of_rows = moved(deltas, block.start, 0)
+        of_rows = from_unit(deltas, block.start)
         _biases(lane, units, of_rows, block.rows, flat(work.gradient), g)
         _finish(lane, group, block, p, g, units, False)
 
@@ -304,11 +304,11 @@ def weights_part(lane, group, tile, slot, share, added, gradient):
             block = Block(start, rows, tile.row + start == 0, added, gradient)
             below = LayerInputs(
                 Units(work.lane_inputs, slot.inputs, stride),
-                View(work.own.input_rows, slot.rows, width, 1),
+                Units(work.own.input_rows, slot.rows, width),
             )
             if k > 0:
                 below = LayerInputs(
                     Units(work.values, layers[k - 1, VALUES] * stride, stride),
-                    View(work.own.value_rows, row_by_row(lane, layers, k - 1, stride), width, 1),
+                    Units(work.own.value_rows, row_by_row(lane, layers, k - 1, stride), width),
                 )
             _layer_part(lane, group, k, below, block, share)

@@ -101,7 +101,7 @@ def _back(lane, group, tile, slot, share):
         layer, lower = layers[k], layers[k - 1]
         u, stop = share_of(share, lower[UNITS], UNITS_OF_A_SHARE)
         deltas_layer(
-            lane, View(weights, layer[WEIGHTS], layer[INPUTS], 1), layer[UNITS],
+            lane, Units(weights, layer[WEIGHTS], layer[INPUTS]), layer[UNITS],
             units_of(task, layer, work.deltas), units_of(task, lower, work.deltas), u, stop,
             vectors,
         )  # fmt: skip

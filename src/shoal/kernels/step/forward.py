@@ -29,7 +29,7 @@ def layer_values(lane, task, layers, k, x, params, work, start, stop, rows):
     hidden = k + 1 < len(layers) and layer[SCALES] < 0
     code = layer[CODE] if hidden else IDENTITY
     inputs, count = layer[INPUTS], stop - start
-    weights = View(params, layer[WEIGHTS] + start * inputs, 1, inputs)
+    weights = Units(params, layer[WEIGHTS] + start * inputs, inputs)
     biases = layer[BIASES] + start if layer[BIASES] >= 0 else -1
     values = Units(work.values, (layer[VALUES] + start) * task.stride, task.stride)
     slopes = work.deltas

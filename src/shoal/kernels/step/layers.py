@@ -12,7 +12,7 @@ from ..code.compilation import device_function
 from ..lanes.access import load, load_tile, load_vectors, store, store_tile
 from ..lanes.primitives import broadcast, is_positive, outer_fma, product, rectified, repeat
 from ..lanes.shapes import row_extent, unit_extent
-from ..lanes.views import View, from_row, from_unit, moved, transposed
+from ..lanes.views import across, from_row, from_unit, moved, transposed
 from .activations import RELU, activate
 
 # Sums whose activations follow together: enough to be worth a call, and still in the L1 cache.
@@ -55,7 +55,9 @@ def _weighted_sums(
     )
     s = 0
     while s + len(width) <= rows:
-        total = contract(lane, height, width, repeat(start, width), weights, moved(x, 0, s), inputs)
+        total = contract(
+            lane, height, width, repeat(start, width), across(weights), moved(x, 0, s), inputs
+        )
         p = values.start + s
         if rectifies:
             store_tile(lane, slopes, p, values.step, 1, height, width, is_positive(total))
@@ -63,7 +65,7 @@ def _weighted_sums(
         store_tile(lane, values.array, p, values.step, 1, height, width, total)
         s += len(width)
     while s < rows:
-        total = contract(lane, height, one, start, weights, moved(x, 0, s), inputs)
+        total = contract(lane, height, one, start, across(weights), moved(x, 0, s), inputs)
         p = values.start + s
         if rectifies:
             store_tile(lane, slopes, p, values.step, 1, height, one, is_positive(total))
@@ -80,8 +82,8 @@ def forward_layer(lane, x, weights, biases, inputs, units, code, values, slopes,
     ----------
     x : View
         The layer's inputs: k is an input, j a row.
-    weights : View of (P, L)
-        k is an input, j a unit.
+    weights : Units of (P, L)
+        A line of inputs for each unit.
     biases : int
         The first unit's bias in the same array, or -1.
     values : Units of (positions, L)
@@ -90,7 +92,7 @@ def forward_layer(lane, x, weights, biases, inputs, units, code, values, slopes,
     one, height, rectifies = (0,), unit_extent(lane), code == RELU
     u = done = 0
     while u < units:
-        of_units, to = moved(weights, 0, u), from_unit(values, u)
+        of_units, to = from_unit(weights, u), from_unit(values, u)
         b = biases + u if biases >= 0 else -1
         if units - u >= len(height):
             _weighted_sums(lane, height, x, of_units, b, inputs, rectifies, to, slopes, rows)
@@ -104,14 +106,14 @@ def forward_layer(lane, x, weights, biases, inputs, units, code, values, slopes,
 
 
 @device_function
-def _deltas_below(lane, height, weights, units, deltas, below, rows):
-    """Deltas of a few of a layer's inputs, from the deltas of its units."""
+def _deltas_below(lane, height, weights, i, units, deltas, below, rows):
+    """Deltas of a few of a layer's inputs, from input i on, from the deltas of its units."""
     one, width = (0,), row_extent(lane)
-    zeros = repeat((broadcast(lane, 0.0),), height)
+    zeros, of_inputs = repeat((broadcast(lane, 0.0),), height), from_row(weights, i)
     s = 0
     while s + len(width) <= rows:
         total = contract(
-            lane, height, width, repeat(zeros, width), weights, from_row(deltas, s), units
+            lane, height, width, repeat(zeros, width), of_inputs, from_row(deltas, s), units
         )
         p = below.start + s
         slope = load_tile(lane, below.array, p, below.step, 1, height, width)
@@ -119,7 +121,7 @@ def _deltas_below(lane, height, weights, units, deltas, below, rows):
         store_tile(lane, below.array, p, below.step, 1, height, width, total)
         s += len(width)
     while s < rows:
-        total = contract(lane, height, one, zeros, weights, from_row(deltas, s), units)
+        total = contract(lane, height, one, zeros, of_inputs, from_row(deltas, s), units)
         p = below.start + s
         slope = load_tile(lane, below.array, p, below.step, 1, height, one)
         store_tile(lane, below.array, p, below.step, 1, height, one, product(total, slope))
@@ -132,8 +134,8 @@ def deltas_layer(lane, weights, units, deltas, below, start, stop, rows):
 
     Parameters
     ----------
-    weights : View of (P, L)
-        k is a unit, j an input.
+    weights : Units of (P, L)
+        A line of inputs for each unit.
     deltas : Units of (positions, L)
         Of the layer's units.
     below : Units of (positions, L)
@@ -142,10 +144,10 @@ def deltas_layer(lane, weights, units, deltas, below, start, stop, rows):
     one, height = (0,), unit_extent(lane)
     i = start
     while i + len(height) <= stop:
-        _deltas_below(lane, height, moved(weights, 0, i), units, deltas, from_unit(below, i), rows)
+        _deltas_below(lane, height, weights, i, units, deltas, from_unit(below, i), rows)
         i += len(height)
     while i < stop:
-        _deltas_below(lane, one, moved(weights, 0, i), units, deltas, from_unit(below, i), rows)
+        _deltas_below(lane, one, weights, i, units, deltas, from_unit(below, i), rows)
         i += 1
 
 
@@ -157,7 +159,7 @@ def weights_gradient(lane, height, x, inputs, deltas, rows, gradient, g, fresh):
     """
     one, width = (0,), row_extent(lane)
     zeros = repeat((broadcast(lane, 0.0),), height)
-    by_row = View(deltas.array, deltas.start, 1, deltas.step)
+    by_row = across(deltas)
     i = 0
     while i + len(width) <= inputs:
         total = repeat(zeros, width)

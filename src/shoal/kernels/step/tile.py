@@ -2,7 +2,7 @@
 
 from ..code.compilation import device_function
 from ..lanes.access import load
-from ..lanes.views import Units, View
+from ..lanes.views import Units
 from ..layout import INPUTS, UNITS, WEIGHTS
 from .forward import forward_training, matrix_of, units_of
 from .gradients import layer_gradient, norm_gradient
@@ -59,7 +59,7 @@ def train_tile(lane, group, tile, x, targets, weights, scale):
         layer, lower = layers[k], layers[k - 1]
         below = units_of(task, lower, work.deltas)
         deltas_layer(
-            lane, View(state.params, layer[WEIGHTS], layer[INPUTS], 1), layer[UNITS],
+            lane, Units(state.params, layer[WEIGHTS], layer[INPUTS]), layer[UNITS],
             units_of(task, layer, work.deltas), below, 0, layer[INPUTS], tile.rows,
         )  # fmt: skip
         if task.clips_deltas:
