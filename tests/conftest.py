@@ -5,6 +5,8 @@ import signal
 import hypothesis
 import pytest
 
+collect_ignore = ["typed_calls.py"]  # for type checkers: its wrong calls would raise
+
 hypothesis.settings.register_profile("shoal", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("shoal")
 
@@ -16,6 +18,16 @@ def pytest_addoption(parser):
     parser.addoption(
         "--whole", action="store_true", help="big matrices whole, of which a sample is tested else"
     )
+
+
+def pytest_configure():
+    from shoal.kernels.code.environment import jit_is_on
+
+    if not jit_is_on():
+        raise pytest.UsageError(
+            "NUMBA_DISABLE_JIT is set, but the tests are of compiled kernels (those of plain "
+            "Python, in test_plain_python.py, set it themselves)"
+        )
 
 
 @pytest.fixture

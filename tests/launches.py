@@ -2,6 +2,7 @@
 
 from shoal.kernels.launching import parallel
 from shoal.kernels.launching.entries import Kernel
+from shoal.kernels.launching.slices import STOPPED
 from shoal.running import scheduler
 
 
@@ -31,7 +32,7 @@ def stop_after(monkeypatch, is_time):
 
     def see(calls, slices, control):
         if control is not None and any(is_time(stop) for *_, stop in slices):
-            control[parallel.STOPPED] = 1
+            control[STOPPED] = 1
 
     watch(monkeypatch, see)
 

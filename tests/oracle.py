@@ -319,7 +319,9 @@ def train(
     dtype, n = X.dtype, len(X)
     number = dtype.type
     widths = (X.shape[1], *(w.shape[1] for w in weights))
-    batch = n if batch_size is None else min(batch_size, n)
+    edges = [*range(0, n, n if batch_size is None else min(batch_size, n)), n]
+    if batch_norm and len(weights) > 1 and len(edges) > 2 and edges[-1] - edges[-2] == 1:
+        del edges[-2]  # a single row has no variance
     rates = [number(p) for p in dropout_rates({"dropout": dropout, "hidden": widths[1:-1]})]
     loss = _loss(loss, output, dtype, huber_delta, quantile)
     limit = None if clip_delta is None else number(clip_delta)
@@ -350,7 +352,7 @@ def train(
     best, status, finished = None, "finished", epochs
     for epoch in range(epochs):
         before = w.copy(), running.copy()
-        shuffled = shuffle and batch < n
+        shuffled = shuffle and len(edges) > 2
         order = reference.row_order(shuffle_seed, epoch, n) if shuffled else np.arange(n)
         uniforms = [
             _uniform(seed, epoch, k, n, widths[k], dtype) if p > 0 else None
@@ -359,9 +361,9 @@ def train(
         rate = number(watch.learning_rate(epoch, n))
         total = whole = number(0)
         hits = np.zeros(widths[-1] if score == "residuals" else 1, dtype)
-        for start in range(0, n, batch):
-            rows = order[start : start + batch]
-            mine = [u if u is None else u[start : start + batch] for u in uniforms]
+        for start, stop in pairwise(edges):
+            rows = order[start:stop]
+            mine = [u if u is None else u[start:stop] for u in uniforms]
             passed = _forward(X[rows], layers, activation, output, mine, rates)
             own = of_rows[rows] if len(of_rows) else of_rows
             weight = number(parts.batch_weight(own) if len(own) else len(rows))

@@ -354,7 +354,7 @@ RATES = {"sgd": (1e-3, 0.05), "adagrad": (1e-3, 0.05), "rprop": (1e-4, 0.05)}
 LABEL_PAIRS = [
     (output, loss)
     for output, loss in PAIRS
-    if output in ("sigmoid", "softmax") and loss != "quantile"
+    if output in ("sigmoid", "softmax") and loss in ("squared_error", "cross_entropy")
 ]
 
 

@@ -59,7 +59,7 @@ def test_info_tells_the_state_of_the_cache(tmp_path, monkeypatch, mode, said):
     from shoal.kernels.code import cache
 
     if mode == 0o500 and os.geteuid() == 0:  # who may write anywhere
-        monkeypatch.setattr(os, "access", lambda path, asked: False)
+        monkeypatch.setattr(os, "access", lambda path, asked: not asked & os.W_OK)
     monkeypatch.setenv("SHOAL_CACHE_DIR", str(tmp_path))
     cache.directory().mkdir(parents=True)
     cache.directory().chmod(mode)

@@ -1,5 +1,7 @@
 """A net that diverges is marked, keeps its last finite weights, and harms nobody."""
 
+import warnings
+
 import numpy as np
 import oracle
 import pytest
@@ -136,10 +138,12 @@ def test_huge_weights_through_train(part, dtype):
     X, y = oracle.problem(20, 3, 2, dtype)
     weights = [np.full(shape, part * np.finfo(dtype).max, dtype) for shape in ((3, 4), (4, 2))]
     kept = [w.copy() for w in weights]
-    history = shoal.train(X, y, weights, epochs=7, activation="identity", output="identity",
-                          learning_rate=np.finfo(dtype).max / 4, record_every=2)  # fmt: skip
+    with pytest.warns(shoal.DivergenceWarning, match="diverged after 0 epochs"):
+        history = shoal.train(X, y, weights, epochs=7, activation="identity", output="identity",
+                              learning_rate=np.finfo(dtype).max / 4, record_every=2)  # fmt: skip
+    assert history.status == "diverged"
     assert oracle.same_bits(weights, kept)
-    assert history.epoch.tolist() == [0, 2, 4, 6]
+    assert history.epoch.tolist() == [1, 3, 5, 7]
     assert oracle.same_bits(history.loss, np.full(4, np.nan, dtype))
 
 
@@ -230,3 +234,37 @@ def test_a_loss_of_nan_is_the_canonical_one(loss, dtype):
     history = shoal.train(X + 2, y, weights, record_every=1, **settings)
     assert oracle.same_bits(history.loss, np.full(2, np.nan, dtype))
     assert all(np.isfinite(w).all() for w in weights)
+
+
+@pytest.mark.parametrize("call", ["fit", "train", "warm start"])
+def test_divergence_is_said_once(call):
+    X, y = oracle.problem(20, 3, 1, "float64")
+    far = {"learning_rate": 1e300, "optimizer": "sgd", "output": "identity", "epochs": 5}
+    near = {**far, "learning_rate": 0.01}
+    with pytest.warns(shoal.DivergenceWarning, match="^the net diverged after [0-9]+ epochs: a lear"
+                      "ning_rate below 1e\\+300, or clip_norm, may help$") as caught:  # fmt: skip
+        if call == "train":
+            history = shoal.train(X, y, [np.ones((3, 1))], **far)
+        elif call == "fit":
+            history = shoal.fit(X, y, **far).history
+        else:
+            history = shoal.fit(X, y, warm_start=shoal.fit(X, y, **near), **far).history
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert history.status == "diverged"
+    assert issubclass(shoal.DivergenceWarning, UserWarning)
+
+
+def test_a_net_that_diverged_is_kept_where_warnings_are_errors(caplog):
+    X, y = oracle.problem(20, 3, 1, "float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = shoal.fit(X, y, learning_rate=1e300, optimizer="sgd", epochs=5)
+    assert model.status == "diverged"
+    assert "the net diverged after" in caplog.text
+
+
+def test_a_sweep_marks_nets_that_diverge_and_says_nothing():
+    X, y = oracle.problem(20, 3, 1, "float64")
+    sweep = shoal.sweep(X, y, {"learning_rate": [1e300, 0.01]}, optimizer="sgd", epochs=5)
+    assert sweep.results["status"].tolist() == ["diverged", "finished"]
+    assert sweep.best.settings["learning_rate"] == 0.01

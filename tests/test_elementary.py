@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numba import njit
 
+from shoal.kernels.lane_group import LaneGroup
 from shoal.kernels.lanes.access import load, store
 from shoal.kernels.lanes.elementary import (
     circle,
@@ -23,7 +24,6 @@ from shoal.kernels.lanes.elementary import (
     softplus,
     tanh,
 )
-from shoal.kernels.lanes.vectors import LaneGroup
 
 pytestmark = pytest.mark.kernels
 

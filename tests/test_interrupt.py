@@ -13,8 +13,8 @@ import pytest
 from launches import set_seconds, stop_after
 
 import shoal
-from shoal.kernels.code import compilation, forked
-from shoal.kernels.launching import parallel
+from shoal.kernels.code import forked, objects
+from shoal.kernels.launching import kernels, parallel
 from shoal.planning import cost_model
 from shoal.running.progress import Bar, monitor
 from shoal.running.run import Run
@@ -27,7 +27,7 @@ pytestmark = [
 
 # Work of hours; "ready" is printed half a second after it began.
 PROGRAM = """
-import json, sys, threading, time, warnings
+import json, os, signal, sys, threading, time, warnings
 import numpy as np
 import shoal
 
@@ -49,17 +49,28 @@ with warnings.catch_warnings(record=True) as caught:
     try:
         if case["call"] == "train":
             shoal.train(X, y, weights, epochs=1_000_000, **sgd)
+        if case["call"] == "fit":
+            sweep = [shoal.fit(X, y, epochs=1_000_000)]
+            results = {name: np.array([value]) for name, value in sweep[0].results.items()}
+            told["end"] = time.time()
         grid = {"hidden": [(4,), (6, 3)], "seed": range(case["nets"])}
-        sweep = shoal.sweep(X, y, grid, epochs=1_000_000)
-        told["end"] = time.time()
+        if case["call"] == "sweep":
+            sweep = shoal.sweep(X, y, grid, epochs=1_000_000)
+            told["end"], results = time.time(), sweep.results
     except KeyboardInterrupt:
         told["end"], told["raised"] = time.time(), True
 
+
+def end(*signal):  # fit would return what it has
+    print("KeyboardInterrupt", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+signal.signal(signal.SIGINT, end)
 if "raised" not in told:
     told["warnings"] = [str(w.message) for w in caught]
-    results = sweep.results
     told |= {name: results[name].tolist() for name in ("epochs", "status", "score")}
-    for i in (0, case["nets"] - 1, len(sweep) - 1):
+    for i in {0, max(case["nets"] - 1, 0), len(sweep) - 1}:
         model = sweep[i]
         again = shoal.fit(X, y, **model.settings | {"epochs": told["epochs"][i]})
         pairs = zip(model.weights + model.biases, again.weights + again.biases)
@@ -114,7 +125,16 @@ def test_ctrl_c_returns_the_partial_sweep(rows, nets):
     ]
     assert set(told["status"]) == {"interrupted"}
     assert max(told["epochs"]) > 0
-    assert told["same"] == [True] * 3
+    assert all(told["same"])
+
+
+@pytest.mark.parametrize("rows", [2_000, 100_000])
+def test_ctrl_c_returns_the_net_of_a_fit(rows):
+    told, seconds = interrupt("fit", rows)
+    assert seconds < 2
+    assert told["warnings"] == ["the training was interrupted: the net holds its last whole epoch"]
+    assert (told["status"], told["same"]) == (["interrupted"], [True])
+    assert told["epochs"][0] > 0
 
 
 def test_a_second_ctrl_c_raises():
@@ -147,12 +167,30 @@ def test_ctrl_c_at_any_moment_returns_a_sweep(monkeypatch, moment):
         return original(self, *arguments)
 
     monkeypatch.setattr(owner, name, strike)
-    with pytest.warns(UserWarning, match="the sweep was interrupted"):
+    with pytest.warns(UserWarning, match="the sweep was interrupted") as caught:
         sweep = shoal.sweep(X, y, {"seed": range(3)}, epochs=5)
+    assert caught[0].filename == __file__
     done = moment == "evaluate"
     assert sweep.results["status"].tolist() == ["finished" if done else "interrupted"] * 3
     assert sweep.results["epochs"].tolist() == [5 if done else 0] * 3
     assert np.isfinite(sweep.results["score"]).all()
+
+
+def test_a_fit_is_kept_where_warnings_are_errors(monkeypatch, caplog):
+    def strike(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scheduler, "_launch", strike)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = shoal.fit(X, y, epochs=5)
+        sweep = shoal.sweep(X, y, {"seed": range(3)}, epochs=5)
+    assert model.status == model.history.status == "interrupted"
+    assert set(sweep.results["status"]) == {"interrupted"}
+    assert [record.message for record in caplog.records] == [
+        "the training was interrupted: the net holds its last whole epoch",
+        "the sweep was interrupted: nets that were not finished hold their last whole epoch",
+    ]
 
 
 def test_a_second_ctrl_c_while_threads_end_is_raised(monkeypatch):
@@ -170,10 +208,11 @@ def test_a_second_ctrl_c_while_threads_end_is_raised(monkeypatch):
 
 
 def test_an_error_in_a_thread_is_not_lost(monkeypatch):
-    def fail(thread, *arrays):
+    def fail(*arguments):
         raise MemoryError("none is left")
 
-    monkeypatch.setattr(parallel, "take_slices", fail)
+    entry = kernels.TAKE_SLICES.entry(parallel._LANE)
+    monkeypatch.setattr(entry, "call", fail)
     monkeypatch.setattr(forked, "is_child", True)  # so that there are Python's threads
     for nets in (1, 40_000):
         with pytest.raises(MemoryError, match="none is left"):
@@ -235,7 +274,7 @@ def test_compiling_is_announced_once(monkeypatch, capfd, progress):
     assert capfd.readouterr().err.count("shoal: compiling its kernels") == 1
     monitor(False).compiling()
     assert capfd.readouterr() == ("", "")
-    assert compilation.before_compiling == []
+    assert objects.before_compiling == []
 
 
 @pytest.mark.parametrize("progress", [None, True])

@@ -10,9 +10,9 @@ from numba import njit
 import shoal
 from shoal import reference
 from shoal.inputs.settings import ACTIVATIONS
+from shoal.kernels.lane_group import LaneGroup
 from shoal.kernels.lanes.access import load, store
 from shoal.kernels.lanes.primitives import fma
-from shoal.kernels.lanes.vectors import LaneGroup
 from shoal.kernels.nets_in_lanes import gathering
 
 pytestmark = pytest.mark.kernels

@@ -18,13 +18,13 @@ LAYERS = [
     {"model"},
     {"results"},
     {"network", "sweeps"},
-    {"plots", "demo", "about"},
+    {"plots", "demo", "about", "prebuild"},
     {"cli"},
 ]
 KERNEL_LAYERS = [
-    {"code", "memory"},
+    {"code", "memory", "codes", "layout", "lane_group", "teams"},
     {"lanes"},
-    {"layout", "arguments"},
+    {"arguments"},
     {"step"},
     {"nets_in_lanes", "rows_in_lanes"},
     {"epoch"},

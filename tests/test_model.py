@@ -4,9 +4,11 @@ import copy
 import json
 import os
 import pickle
+import stat
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from safetensors.numpy import save_file
 
@@ -264,6 +266,17 @@ CHANGES = {
     "a target of fewer classes": lambda a, m: m["target"].update(classes=[1, 2]),
     "no version": lambda a, m: m.pop("version") and None,
     "version of text": lambda a, m: m.update(version="1"),
+    "NaN weights": lambda a, m: a["weights.1"].fill(np.nan),
+    "infinite biases": lambda a, m: a["biases.1"].fill(np.inf),
+    "integer biases": lambda a, m: a.update({"biases.1": np.zeros(3, np.int64)}),
+    "integer losses": lambda a, m: a.update({"history.loss": a["history.epoch"]}),
+    "epochs that are floats": lambda a, m: a.update({"history.epoch": a["history.loss"]}),
+    "an unknown status": lambda a, m: m["results"].update(status="done"),
+    "a running status": lambda a, m: m["results"].update(status="running"),
+    "results of text": lambda a, m: m["results"].update(loss="0.5"),
+    "epochs of text": lambda a, m: m["results"].update(epochs="5"),
+    "too few feature names": lambda a, m: m.update(feature_names=["a"]),
+    "feature names of numbers": lambda a, m: m.update(feature_names=[1, 2, 3]),
     "values that are a list": lambda a, m: "[1, 2]",
     "values that are no JSON": lambda a, m: "{",
     "values without end": lambda a, m: "[" * 100_000,
@@ -276,9 +289,20 @@ def test_a_file_with_wrong_values_is_refused(saved, change):
     refused(saved, "path = '.*' is no model that Shoal saved")
 
 
+def test_a_type_that_numpy_does_not_have_is_refused(saved):
+    content = saved.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    entry = header["weights.0"]
+    entry.update(dtype="BF16", shape=[entry["shape"][0], 4 * entry["shape"][1]])
+    text = json.dumps(header).encode()
+    saved.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    refused(saved)
+
+
 def test_a_later_version_is_refused(saved):
-    rewritten(saved, lambda arrays, about: about.update(version=3))
-    refused(saved, "path = '.*' has version 3, but this Shoal reads up to 2")
+    rewritten(saved, lambda arrays, about: about.update(version=4))
+    refused(saved, "path = '.*' has version 4, but this Shoal reads up to 3")
 
 
 NEW_SETTINGS = (
@@ -298,7 +322,15 @@ def as_version_1(arrays, about):
     for name in NEW_SETTINGS:
         del about["settings"][name]
     del about["batch_norm"], about["resume"]
+    as_version_2(arrays, about)
     about["version"] = 1
+
+
+def as_version_2(arrays, about):
+    """What the second version wrote: no feature names, epochs from 0."""
+    arrays["history.epoch"] -= 1
+    del about["feature_names"]
+    about["version"] = 2
 
 
 @pytest.mark.parametrize("y", ["strings", "multi-label", "numbers"])
@@ -319,10 +351,96 @@ def test_a_file_of_version_1_is_read(tmp_path, y):
         assert column.shape == model.history.loss.shape and np.isnan(column).all()
     with pytest.raises(ValueError, match="warm_start has no optimizer state, but must be a net of"):
         shoal.fit(X, TARGETS[y], warm_start=old)
-    old.save(path)  # as version 2
+    old.save(path)  # as version 3
     again = shoal.load(path)
     assert again.settings == model.settings and again.resume is None
     np.testing.assert_array_equal(again(X), model(X))
+
+
+def test_a_file_of_version_2_is_read_and_checks_no_names(tmp_path):
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    model, path = shoal.fit(frame, TARGETS["numbers"], epochs=5, record_every=2), tmp_path / "model"
+    model.save(path)
+    assert shoal.load(path).feature_names == ("a", "b", "c")
+    rewritten(path, as_version_2)
+    old = shoal.load(path)
+    assert (old.feature_names, old.history.epoch.tolist()) == (None, [1, 3, 5])
+    np.testing.assert_array_equal(old(frame[["c", "b", "a"]]), old(X[:, ::-1]))
+    longer = shoal.fit(frame, TARGETS["numbers"], warm_start=old, epochs=2)
+    assert longer.history.epoch.tolist() == [1, 3, 5, 7]
+    assert longer.feature_names == ("a", "b", "c")
+
+
+# -------------------------------------------------------------------------- what a file stands on
+
+
+def test_a_link_is_followed(tmp_path):
+    there, link, model = tmp_path / "there", tmp_path / "link", fit("number")
+    for before in (b"old", None):  # a link to a file, and one to none yet
+        there.unlink(missing_ok=True)
+        if before:
+            there.write_bytes(before)
+        link.unlink(missing_ok=True)
+        link.symlink_to(there)
+        model.save(link)
+        assert link.is_symlink()
+        np.testing.assert_array_equal(shoal.load(there)(X), model(X))
+
+
+def test_a_file_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path):
+    path, usual = tmp_path / "model", tmp_path / "usual"
+    usual.touch()
+    fit().save(path)
+    assert path.stat().st_mode == usual.stat().st_mode
+    path.chmod(0o600)
+    fit().save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_no_regular_file_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, os.devnull):
+        before = os.stat(path)
+        with pytest.raises(FileExistsError, match="^path = .* is a device or a pipe, but must be"):
+            fit().save(path)
+        assert os.stat(path) == before
+
+
+def test_errors_name_the_path_as_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device: 'model'$"):
+            fit().save("model")
+    assert os.listdir(tmp_path) == []
+    fit().save("model")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match=r"Permission denied: 'model'$"):
+        fit().save("model")
+
+
+def no_space(number):
+    raise OSError(28, "No space left on device")
+
+
+def test_paths_of_bytes(tmp_path):
+    path, model = os.fsencode(tmp_path / "model"), fit()
+    model.save(path)
+    np.testing.assert_array_equal(shoal.load(path)(X), model(X))
+
+
+def test_the_directory_is_synced_after_the_rename(tmp_path, monkeypatch):
+    done, sync, replace = [], os.fsync, os.replace
+
+    def fsync(number):
+        done.append("directory" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("rename"), replace(*paths)))
+    fit().save(tmp_path / "model")
+    assert done == ["file", "rename", "directory"]
 
 
 # ------------------------------------------------------------------------------------- bad input

@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 import shoal
 from shoal import reference
 from shoal.inputs.settings import SETTINGS
-from shoal.kernels.code.environment import jit_is_on
 from shoal.kernels.launching.kernels import KERNELS
 
 rng = np.random.default_rng(0)
@@ -80,7 +79,6 @@ def place(X, value, row=4, column=1):
         (place(X, np.nan), ValueError, "[4, 1] = nan must be a finite"),
         (place(X, -np.inf), ValueError, "[4, 1] = -inf must be a finite"),
         (place(X.astype("f4"), np.nan), ValueError, "[4, 1] = nan must be a finite"),
-        (X.astype(object), TypeError, ".dtype = object must be numbers"),
         (X + 1j, TypeError, ".dtype = complex128 must be numbers"),
         (X.astype(str), TypeError, ".dtype = <U32 must be numbers"),
         (X.astype("S"), TypeError, ".dtype = |S32 must be numbers"),
@@ -113,7 +111,6 @@ def test_bad_X(no_launch, caller, bad, error, message):
         (NUMBERS.reshape(1, 6, 1), ValueError, ".shape = (1, 6, 1) must be (n,) or (n, outputs)"),
         (np.full(6, np.nan), ValueError, "[0] = nan must be a finite number"),
         ([[0.0]] * 5 + [[np.inf]], ValueError, "[5, 0] = inf must be a finite number"),
-        (NUMBERS.astype(object), TypeError, ".dtype = object must be numbers"),
         (NUMBERS * 1j, TypeError, ".dtype = complex128 must be numbers"),
         (np.zeros(6, "M8[s]"), TypeError, ".dtype = datetime64[s] must be numbers"),
         (scipy.sparse.csr_matrix(LABELS), TypeError, " is a sparse matrix"),
@@ -214,8 +211,8 @@ def test_validation_has_no_labels_of_its_own(no_launch, caller):
     ("y", "error", "message"),
     [
         (["a"] * 6, ValueError, "must have at least two classes, not only 'a'"),
-        (np.array([["a"], ["b"]] * 3), ValueError, "y.shape = (6, 1) with dtype <U1 must be 1-D"),
-        (np.arange(6).reshape(6, 1), ValueError, "must be zeros and ones to be multi-label"),
+        (np.array([["a", "b"]] * 6), ValueError, "y.shape = (6, 2) with dtype <U1 must be zeros"),
+        (np.arange(12).reshape(6, 2), ValueError, "must be zeros and ones to be multi-label"),
     ],
 )
 def test_y_that_is_no_label(no_launch, y, error, message):
@@ -269,7 +266,7 @@ square = np.ones((3, 3))
         ([place(np.ones((3, 1)), np.nan, 2, 0)], ValueError, "weights[0][2, 0] = nan must be"),
         ([place(np.ones((3, 1)), np.inf, 2, 0)], ValueError, "weights[0][2, 0] = inf must be"),
         ([np.ma.masked_array(np.ones((3, 1)), True)], TypeError, "weights[0] = masked_array("),
-        ([square, square, np.ones((3, 1))], ValueError, "weights[1] must be an array of its own"),
+        ([square, square, np.ones((3, 1))], ValueError, "weights[1] shares memory with weights[0]"),
     ],
 )
 def test_bad_weights(no_launch, weights, error, message):
@@ -401,7 +398,7 @@ def test_biases_are_trained_in_place(dtype, shape):
     tolerance = {"float32": 1e-4, "float64": 1e-10}[dtype]
     for a, b in zip(weights + biases, expected + right, strict=True):
         np.testing.assert_allclose(a.ravel(), b.ravel(), atol=tolerance * np.abs(b).max())
-    assert history.epoch.tolist() == [0, 7, 14, 21, 28, 35, 42, 49]
+    assert history.epoch.tolist() == [1, 8, 15, 22, 29, 36, 43, 50]
     np.testing.assert_allclose(history.loss, losses, rtol=tolerance)
 
 
@@ -450,10 +447,8 @@ def test_diverged_weights_are_the_last_finite_ones():
 
 @kernels
 def test_read_only_rows_compile_nothing_again():
-    if not jit_is_on():
-        pytest.skip("NUMBA_DISABLE_JIT is set, so nothing is compiled")
     more = {"epochs": 2, "hidden": 3}
-    shoal.fit(X.copy(), NUMBERS.copy(), **more)
+    shoal.fit(X.copy(), NUMBERS.copy(), **more)(X)
     before = [len(kernel._entries) for kernel in KERNELS]
     assert sum(before) > 0
     rows, y = read_only([X.copy(), NUMBERS.copy()], 0)

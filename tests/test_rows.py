@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ SHAPE = "must be (3,), a weight a row of X"
         ([1e308, 1e308, 1], ValueError, "must make weights that sum to at most 1e+300"),
         (["1", "1", "1"], TypeError, "sample_weight.dtype = <U1 must be numbers"),
         ([1, 1, 1j], TypeError, "sample_weight.dtype = complex128 must be numbers"),
-        ([1, None, 1], TypeError, "sample_weight.dtype = object must be numbers"),
+        ([1, None, 1], ValueError, "sample_weight[1] is missing"),
         ("balanced", TypeError, "sample_weight.dtype = <U8 must be numbers"),
         (None, TypeError, "sample_weight.dtype = object must be numbers"),
         ({0: 1}, TypeError, "sample_weight.dtype = object must be numbers"),
@@ -399,10 +400,16 @@ def test_classes_that_are_not_there_need_no_rows():
             "validation = 0.1 must leave a validation row, but X has only 4 rows",
         ),
         (
-            ["a", "b", "a", "a"],
-            0.5,
-            "validation = 0.5 needs two rows of each class, one to train on and one to validate "
-            "on, but y has one row of class 'b'",
+            ["a", "b", "c", "c"],
+            0.75,
+            "validation = 0.75 must leave a training row of each of the 3 classes of y, but "
+            "leaves training rows = 1 of 4",
+        ),
+        (
+            ["a", *("b", "c", "d") * 2],
+            0.3,
+            "validation = 0.3 must leave a validation row of each of the 3 classes of y that have "
+            "two, but leaves validation rows = 2 of 7",
         ),
         (
             [1, 2, 3, 4] * 5,
@@ -427,9 +434,14 @@ def test_a_split_that_cannot_be_is_one_clear_sentence(y, fraction, message):
 def test_any_split_is_whole_or_refused_in_one_line(y, fraction):
     assume(len(set(y)) > 1)
     try:
-        training, validation = split(y, fraction)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            training, validation = split(y, fraction)
     except ValueError as error:
         assert str(error).startswith(f"validation = {fraction} ")
         assert "\n" not in str(error)
     else:
-        assert {y[i] for i in training} == {y[i] for i in validation} == set(y)
+        rare = {label for label in y if y.count(label) == 1}
+        assert len(caught) == bool(rare)
+        assert {y[i] for i in training} == set(y)
+        assert {y[i] for i in validation} == set(y) - rare

@@ -74,7 +74,7 @@ def test_a_net_stops_where_a_longer_run_says(patience, tolerance, validation, or
         assert oracle.same_bits(model.history.val_loss[:stop], history.val_loss[:stop])
         for name in ("loss", "val_loss", "score", "learning_rate"):
             assert np.isnan(getattr(model.history, name)[stop:]).all()
-        assert model.history.epoch.tolist() == list(range(epochs))
+        assert model.history.epoch.tolist() == list(range(1, epochs + 1))
         then = shoal.fit(rows, Y, epochs=best, seed=seed, **settings)
         assert oracle.same_bits(model.weights, then.weights)
         assert oracle.same_bits(model.biases, then.biases)
@@ -206,8 +206,8 @@ def test_each_net_has_the_bits_of_its_own_fit(order, validation, dtype, tight):
         epochs = np.arange(0, net["epochs"], 4)
         if net["epochs"] % 4 != 1 and net["epochs"]:
             epochs = np.append(epochs, net["epochs"] - 1)
-        assert model.history.epoch.tolist() == epochs.tolist()
-        assert alone.history.epoch.tolist() == epochs.tolist()
+        assert model.history.epoch.tolist() == (epochs + 1).tolist()
+        assert alone.history.epoch.tolist() == (epochs + 1).tolist()
         end = model.results["epochs"]
         assert np.array_equal(np.isnan(model.history.loss), epochs >= end)
         assert np.array_equal(np.isnan(model.history.learning_rate), epochs >= end)

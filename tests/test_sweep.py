@@ -207,7 +207,7 @@ def test_models_are_copies():
     sweep[1].history.epoch[...] = 7
     assert not (sweep[1].weights[0] == 7).any()
     assert not (sweep.losses == 7).any()
-    assert sweep[1].history.epoch.tolist() == [0, 1]
+    assert sweep[1].history.epoch.tolist() == [1, 2]
 
 
 def test_columns_of_the_results():
@@ -243,7 +243,7 @@ def test_losses_of_nets_with_their_own_epochs():
     sweep = shoal.sweep(X, TARGETS["number"], grid, record_every=2)
     assert sweep.losses.shape == (6, 4)  # epochs 0, 2, 4 and 6
     assert np.isfinite(sweep.losses).sum(axis=1).tolist() == [0, 0, 2, 2, 4, 4]
-    assert [model.history.epoch.tolist() for model in sweep[1::2]] == [[], [0, 2], [0, 2, 4, 6]]
+    assert [model.history.epoch.tolist() for model in sweep[1::2]] == [[], [1, 3], [1, 3, 5, 7]]
     for i, model in enumerate(sweep):
         np.testing.assert_array_equal(sweep.losses[i, : len(model.history)], model.history.loss)
     assert sweep.results["epochs"].tolist() == [0, 0, 3, 3, 7, 7]
@@ -335,10 +335,15 @@ def test_equal_nets_are_equal():
 # ------------------------------------------------------------------------------------- ranking
 
 
-def ranked(score, loss):
+def ranked(score, loss, val_loss=None, status=None):
     """A Sweep with these results alone."""
     sweep = Sweep.__new__(Sweep)
-    sweep.__dict__["results"] = {"score": np.array(score), "loss": np.array(loss)}
+    sweep.__dict__["results"] = {
+        "score": np.array(score),
+        "loss": np.array(loss),
+        "val_loss": np.array(val_loss or [nan] * len(score)),
+        "status": np.array(status or ["finished"] * len(score)),
+    }
     return sweep.order().tolist()
 
 
@@ -360,6 +365,49 @@ nan, inf = np.nan, np.inf
 )
 def test_best_by_score_then_loss_then_position(score, loss, order):
     assert ranked(score, loss) == order
+
+
+def test_equal_scores_are_ranked_by_validation_loss_and_diverged_nets_last():
+    loss, val_loss = [1.0, 2.0, 3.0, 3.0], [3.0, 2.0, 1.0, 1.0]
+    assert ranked([1.0] * 4, loss, val_loss) == [2, 3, 1, 0]
+    status = ["finished", "stopped", "diverged", "interrupted"]
+    assert ranked([0.1, 0.2, 0.9, 0.3], loss, val_loss, status) == [3, 1, 0, 2]
+    assert ranked([nan, nan], [nan, nan], status=["diverged", "finished"]) == [1, 0]
+
+
+@pytest.mark.parametrize("y", ["number", "three_labels"])
+def test_results_do_not_change_with_the_data(y):
+    rows, given = X.copy(), np.array(TARGETS[y])
+    sweep = shoal.sweep(rows, given, {"seed": range(6)}, epochs=5)
+    expected = shoal.sweep(X, TARGETS[y], {"seed": range(6)}, epochs=5)
+    rows *= -100
+    given[...] = given[0]
+    assert repr(sweep) == repr(expected)
+    for name in ("loss", "score", "val_loss"):
+        np.testing.assert_array_equal(sweep.results[name], expected.results[name])
+    assert same(sweep.best, expected.best)
+
+
+@pytest.mark.parametrize("validation", [None, 0.25])
+def test_recorded_columns_are_those_of_the_histories(validation):
+    grid = {"epochs": [0, 3, 8], "hidden": [(3,), (2, 2)]}
+    sweep = shoal.sweep(X, TARGETS["number"], grid, validation=validation, record_every=2)
+    for name, column in (
+        ("loss", sweep.losses), ("val_loss", sweep.val_losses), ("score", sweep.scores)
+    ):  # fmt: skip
+        assert column.shape == (6, 5)
+        for row, model in zip(column, sweep, strict=True):
+            recorded = getattr(model.history, name)
+            np.testing.assert_array_equal(row[: len(recorded)], recorded)
+            assert np.isnan(row[len(recorded) :]).all()
+    assert np.isnan(sweep.val_losses).all() == (validation is None)
+
+
+def test_scores_of_training_rows_are_called_so():
+    y = TARGETS["number"]
+    assert ", score of training rows " in repr(shoal.sweep(X, y, {"seed": [0]}, epochs=2))
+    with_validation = shoal.sweep(X, y, {"seed": [0]}, epochs=2, validation=0.3)
+    assert ", score " in repr(with_validation) and "training rows" not in repr(with_validation)
 
 
 def test_top():

@@ -99,7 +99,7 @@ def test_two_trainings_have_the_bits_of_one(case, dtype):
         assert longer.resume.epochs not in (20, 40)
     if longer.resume.epochs < 20:  # which is where the second training was to begin
         end = longer.resume.epochs + 20
-        assert model.history.epoch.tolist() == list(range(end))
+        assert model.history.epoch.tolist() == list(range(1, end + 1))
         assert np.isnan(longer.history.loss[end - 20 :]).all()
         longer.history = longer.history.until(end)
     assert_same(model, longer)
@@ -141,8 +141,8 @@ def test_records_of_each_part_stay():
     longer = fit(epochs=40, record_every=1)
     model = fit(epochs=15, record_every=6)
     model = fit(epochs=25, warm_start=model)
-    assert model.history.epoch.tolist() == [0, 6, 12, 14, 18, 24, 30, 36, 39]
-    assert oracle.same_bits(model.history.loss, longer.history.loss[model.history.epoch])
+    assert model.history.epoch.tolist() == [1, 7, 13, 15, 19, 25, 31, 37, 40]
+    assert oracle.same_bits(model.history.loss, longer.history.loss[model.history.epoch - 1])
     assert model.results["loss"] == longer.results["loss"]
     assert oracle.same_bits(model.weights, longer.weights)
     # one stopped between two records; its last loss is told, though its own part has none

@@ -15,7 +15,7 @@ from .kernels.code import forked as forked
 if TYPE_CHECKING:
     from .about import info
     from .inputs.settings import TUTORIAL
-    from .model import History, Model, load
+    from .model import DivergenceWarning, History, Model, load
     from .network import fit, train
     from .results import Sweep
     from .sweeps import sweep
@@ -24,6 +24,7 @@ __version__ = "0.1.0.dev0"
 
 # Names are imported when they are used: `import shoal` stays fast.
 _HOME = {
+    "DivergenceWarning": "model",
     "History": "model",
     "Model": "model",
     "Sweep": "results",
@@ -35,7 +36,10 @@ _HOME = {
     "train": "network",
 }
 
-__all__ = ["TUTORIAL", "History", "Model", "Sweep", "fit", "info", "load", "sweep", "train"]
+__all__ = [
+    "TUTORIAL", "DivergenceWarning", "History", "Model", "Sweep", "fit", "info", "load", "sweep",
+    "train",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:  # to a type checker a misspelt name must stay an error

@@ -43,15 +43,17 @@ def info() -> dict[str, str]:
         "SIMD": f"{8 * register} bits: {lanes['float32']} nets side by side in float32, "
         f"{lanes['float64']} in float64",
         "kernels": _kernels_state(environment.jit_is_on(), environment.CHECKED),
+        "prebuilt": _prebuilt_state(len(list(cache.prebuilt().glob("*.kernel")))),
         "cache": str(directory),
-        "cache state": _cache_state(directory, cache.problem()),
+        "cache state": _cache_state(directory, cache.problem(), cache.danger()),
         "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
     }
 
 
 def table() -> Table:
     """`info` as a table, with the threading layer that numba chooses."""
-    parallel.choose_layer()
+    if parallel.may_start_layer():
+        parallel.choose_layer()
     lines = Table(box=None, show_header=False, pad_edge=False)
     lines.add_column(style="bold", no_wrap=True)
     lines.add_column(overflow="fold")
@@ -67,14 +69,24 @@ def _version(distribution: str, extra: str = "") -> str:
         return f'not installed: pip install "shoal[{extra}]"' if extra else "version not known"
 
 
-def _cache_state(directory: Path, problem: str | None) -> str:
+def _cache_state(directory: Path, problem: str | None, danger: str | None) -> str:
     """What the cache holds, or why it cannot be used."""
-    if problem is not None:
-        return f"not used, as {problem}; each process compiles (SHOAL_CACHE_DIR names another)"
+    where = ", in the temporary directory, as there is no home" if cache.is_temporary() else ""
+    if danger is not None:
+        return (
+            f"not used, as {danger}{where}; each process compiles (SHOAL_CACHE_DIR names another)"
+        )
     sizes = [path.stat().st_size for path in directory.glob("*.kernel")]
+    kernels = f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB"
+    if problem is not None:
+        return f"{kernels}; read, but not written, as {problem}{where}"
     if not sizes:
-        return "empty: the first training compiles, once"
-    return f"{len(sizes)} kernels, {sum(sizes) / 1e6:.1f} MB; writable"
+        return f"empty: the first training compiles, once{where}"
+    return f"{kernels}; writable{where}"
+
+
+def _prebuilt_state(count: int) -> str:
+    return f"{count} kernels came with Shoal" if count else "none: kernels are compiled when needed"
 
 
 def _kernels_state(compiled: bool, checked: bool) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from . import network, plots, sweeps
 from .inputs.settings import TUTORIAL
-from .kernels.code import compilation
+from .kernels.code import objects
 from .results import Sweep
 
 Floats = NDArray[Any]
@@ -187,11 +187,11 @@ def _announced(console: Console) -> Iterator[None]:
                 style="dim",
             )
 
-    compilation.before_compiling.append(announce)
+    objects.before_compiling.append(announce)
     try:
         yield
     finally:
-        compilation.before_compiling.remove(announce)
+        objects.before_compiling.remove(announce)
     if start:
         console.print(f"... took {time.perf_counter() - start[0]:.0f} seconds.\n", style="dim")
 

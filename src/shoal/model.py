@@ -3,32 +3,41 @@
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .inputs.arrays import check_inputs
+from .inputs.checks import show
+from .inputs.floating_point import without_floating_point_errors
+from .inputs.frames import check_column_names
 from .inputs.sample_weights import check_sample_weight
 from .inputs.settings import SETTINGS, check_together, resolve
-from .inputs.targets import Target, check_inputs
+from .inputs.targets import Target
 from .planning.parameters import BatchNorm
+from .running.files import write_whole
 from .running.scores import r_squared, variation
 
 Floats = NDArray[Any]
 
 _FORMAT: Final = "shoal.model"
-_VERSION: Final = 2  # 1 had no batch norm and could not be trained on
+# 1 had no batch norm and could not be trained on, 2 had no feature names, and epochs from 0
+_VERSION: Final = 3
 
 # Arrays of a file besides the weights
 _HISTORY: Final = ("epoch", "loss", "val_loss", "score", "learning_rate")
 _RESUME: Final = ("params", "moments", "best", "watch")
 
-# What is told of a trained net, in a sweep's table and with a model.
+# What is reported of a trained net, in a sweep's table and with a model.
 RESULTS: Final = ("loss", "score", "val_loss", "epochs", "status", "seconds")
+STATUSES: Final = ("running", "finished", "stopped", "diverged", "interrupted")
+
+
+class DivergenceWarning(UserWarning):
+    """A net has left the finite numbers: its outputs say nothing."""
 
 
 class Trace(NamedTuple):
@@ -66,7 +75,7 @@ class History:
     Attributes
     ----------
     epoch : (records,) int array
-        The recorded epochs, counted from 0.
+        The recorded epochs, from 1: how many were done.
     loss : (records,) array
         Mean over the epoch's rows of the loss before each update, without penalties; NaN after a
         net stopped.
@@ -79,6 +88,8 @@ class History:
         That of the epoch.
     trace : tuple of Trace
         The passes that ``trace=`` asked for; a saved model does not have them.
+    status : str
+        What the training has come to: finished, stopped, diverged or interrupted.
     """
 
     epoch: NDArray[np.int64]
@@ -87,6 +98,7 @@ class History:
     score: Floats
     learning_rate: Floats
     trace: tuple[Trace, ...] = ()
+    status: str = "finished"
 
     def __len__(self) -> int:
         return len(self.epoch)
@@ -99,15 +111,15 @@ class History:
 
     def until(self, epochs: int) -> "History":
         """Return the records of the first so many epochs."""
-        first = self.epoch < epochs
+        first = self.epoch <= epochs
         return replace(self, **{name: getattr(self, name)[first] for name in _HISTORY})
 
     def __add__(self, more: "History") -> "History":
         """Return this history and what came after it."""
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in _HISTORY
         }
-        return replace(History(**joined), trace=self.trace + more.trace)  # type: ignore[arg-type]
+        return replace(more, trace=self.trace + more.trace, **joined)
 
 
 class Resume(NamedTuple):
@@ -126,7 +138,7 @@ class Model:
     Attributes
     ----------
     weights : list of (I, O) arrays
-        Of each layer, inputs by units.
+        Of each layer, inputs by units: the last ones, or where ``patience`` is set the best.
     biases : list of (O,) arrays, or None
         None of a net without bias units.
     settings : dict
@@ -139,8 +151,11 @@ class Model:
     resume : Resume, or None
         What ``fit(..., warm_start=model)`` goes on from.
     results : dict
-        The net's row of a sweep's table: loss (the last recorded), score and val_loss (of its last
-        weights), epochs, status and seconds.
+        The net's row of a sweep's table: loss (the last recorded), score and val_loss (of
+        `weights`), epochs, status and seconds.
+    feature_names : tuple of str, or None
+        The columns of the X of the training, where it was a frame that names them. Other frames
+        must have the same in the same order; arrays are taken by position, with a warning.
 
     Examples
     --------
@@ -163,6 +178,7 @@ class Model:
         results: Mapping[str, Any],
         batch_norm: Sequence[BatchNorm] | None = None,
         resume: Resume | None = None,
+        feature_names: Sequence[str] | None = None,
     ) -> None:
         self.weights = list(weights)
         self.biases = None if biases is None else list(biases)
@@ -172,6 +188,7 @@ class Model:
         self.batch_norm = None if batch_norm is None else list(batch_norm)
         self.target = target
         self.resume = resume
+        self.feature_names = None if feature_names is None else tuple(feature_names)
 
     @property
     def status(self) -> str:
@@ -193,6 +210,7 @@ class Model:
         """The class labels in the order of the outputs; None of a net that predicts numbers."""
         return self.target.classes
 
+    @without_floating_point_errors
     def __call__(self, X: ArrayLike) -> Floats:
         """Return the outputs for rows X.
 
@@ -207,6 +225,7 @@ class Model:
         from .running.prediction import predict
 
         _check_layers(self.weights, self.biases, self.batch_norm)
+        check_column_names(X, self.feature_names)
         rows = check_inputs(X, inputs=self.widths[0], dtype=self.dtype)
         return predict(
             rows,
@@ -217,6 +236,7 @@ class Model:
             self.batch_norm,
         )
 
+    @without_floating_point_errors
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return labels, or numbers shaped like the y of the training.
 
@@ -226,6 +246,7 @@ class Model:
         """
         return self.target.predict(self(X), self.settings["output"])
 
+    @without_floating_point_errors
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class, in the order of `classes`.
 
@@ -240,6 +261,7 @@ class Model:
         """
         return self.target.predict_proba(self(X), self.settings["output"])
 
+    @without_floating_point_errors
     def score(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy (multi-label: of whole rows), or R squared, the mean over outputs.
 
@@ -264,9 +286,8 @@ class Model:
         )
         weights = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
         if self.target.kind == "numbers":
-            with np.errstate(over="ignore", invalid="ignore"):
-                errors = (outputs.astype(np.float64) - encoded) ** 2
-                residuals = (weights[:, np.newaxis] * errors).sum(axis=0)
+            errors = (outputs.astype(np.float64) - encoded) ** 2
+            residuals = (weights[:, np.newaxis] * errors).sum(axis=0)
             about = variation(encoded, weights)
             return float(r_squared(residuals[np.newaxis, :, np.newaxis], about)[0, 0])
         hits = self.target.predict(outputs, output) == self.target.predict(encoded, output)
@@ -276,8 +297,8 @@ class Model:
         shape = "-".join(map(str, self.widths))
         return f"Model({shape}, {self.dtype}, {self.status}, {self.history!r})"
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the net to a file, whole or not at all.
+    def save(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+        """Write the net to a file, whole or not at all. A link is followed.
 
         The file is in the safetensors format: arrays, and JSON; no pickle. `shoal.load` reads it.
 
@@ -310,24 +331,11 @@ class Model:
                 "resume": None if self.resume is None else self.resume.epochs,
                 "settings": self.settings,
                 "target": self.target.to_json(),
+                "feature_names": self.feature_names,
             }
         )
         metadata = {"format": _FORMAT, "about": about, "sha256": _checksum(arrays, about)}
-        path = Path(path)
-        if path.is_dir():
-            raise IsADirectoryError(f"path = {str(path)!r} is a directory, but must be a file")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"path = {str(path)!r} must be in a directory that exists")
-        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(save(arrays, metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, save(arrays, metadata))
 
 
 def _check_layers(
@@ -346,6 +354,15 @@ def _check_layers(
     right = [w.shape[1:] for w in weights]
     if biases is not None and (shapes := [b.shape for b in biases]) != right:
         raise ValueError(f"biases have shapes {shapes}, but must have {right}, as of the weights")
+    for name, arrays in (
+        ("biases", biases or ()),
+        ("batch_norm", [array for norm in norms or () for array in norm]),
+    ):
+        for k, array in enumerate(arrays):
+            if array.dtype != dtype:
+                raise ValueError(
+                    f"{name}[{k}].dtype = {array.dtype} must be {dtype}, as of weights"
+                )
     if norms is None:
         return
     if [[a.shape for a in norm] for norm in norms] != [[shape] * 4 for shape in right[:-1]]:
@@ -371,7 +388,7 @@ def _checksum(arrays: Mapping[str, Floats], about: str) -> str:
     return digest.hexdigest()
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Model:
     """Read a net that `Model.save` wrote.
 
     Raises
@@ -393,6 +410,8 @@ def load(path: str | os.PathLike[str]) -> Model:
             arrays = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{said} is no safetensors file, or is damaged: {error}") from None
+    except (AttributeError, TypeError) as error:  # a type that numpy does not have
+        raise ValueError(f"{said} is no model that Shoal saved: {error}") from None
     about = metadata.get("about", "")
     if metadata.get("sha256") != _checksum(arrays, about):
         raise ValueError(f"{said} is damaged: its checksum does not match")
@@ -426,16 +445,51 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Model:
         raise ValueError(f"output = {output!r} and loss = {loss!r} must not be auto")
     if outputs != weights[-1].shape[1]:
         raise ValueError(f"weights[-1].shape = {weights[-1].shape} must have {outputs} columns")
-    epoch, losses = arrays["history.epoch"], arrays["history.loss"]
-    none = np.full_like(losses, np.nan)  # what version 1 did not record
-    columns = {name: arrays.get(f"history.{name}", none) for name in _HISTORY}
-    history = History(**columns)  # type: ignore[arg-type]
-    if any(getattr(history, name).shape != epoch.shape for name in _HISTORY) or epoch.ndim != 1:
-        raise ValueError(f"history.epoch.shape = {epoch.shape} must be that of all of history")
-    results = {name: values["results"][name] for name in RESULTS}
+    results = _read_results(values["results"])
+    parts = [*weights, *(biases or ()), *(array for norm in norms or () for array in norm)]
+    if results["status"] != "diverged" and not all(np.isfinite(part).all() for part in parts):
+        raise ValueError(f"weights must be finite where status = {results['status']!r}")
+    history = _read_history(values, arrays, results["status"])
+    names = values.get("feature_names")
+    if names is not None and not (
+        isinstance(names, list)
+        and len(names) == len(weights[0])
+        and all(isinstance(name, str) for name in names)
+    ):
+        raise ValueError(f"feature_names = {show(names)} must be a name for each input, or None")
     resume = None
     if values.get("resume") is not None:
         epochs = SETTINGS["epochs"].check(values["resume"])
         resume = Resume(epochs, *(arrays[f"resume.{name}"] for name in _RESUME))
         _check_resume(resume, weights[0].dtype)
-    return Model(weights, biases, settings, target, history, results, norms, resume)
+    return Model(weights, biases, settings, target, history, results, norms, resume, names)
+
+
+def _read_results(values: Any) -> dict[str, Any]:
+    results = {name: values[name] for name in RESULTS}
+    if results["status"] not in STATUSES[1:]:
+        raise ValueError(
+            f"status = {show(results['status'])} must be one of {', '.join(STATUSES[1:])}"
+        )
+    SETTINGS["epochs"].check(results["epochs"])
+    for name in ("loss", "score", "val_loss", "seconds"):
+        if type(results[name]) not in (float, int):
+            raise ValueError(f"{name} = {show(results[name])} must be a number")
+    return results
+
+
+def _read_history(values: Mapping[str, Any], arrays: Mapping[str, Floats], status: str) -> History:
+    epoch, losses = arrays["history.epoch"], arrays["history.loss"]
+    if epoch.dtype != np.int64 or epoch.ndim != 1:
+        raise ValueError(f"history.epoch of {epoch.dtype} must be 1-D, of int64")
+    none = np.full(losses.shape, np.nan)  # what version 1 did not record
+    columns = {name: arrays.get(f"history.{name}", none) for name in _HISTORY}
+    if values["version"] < 3:
+        columns["epoch"] = epoch + 1
+    for name, column in columns.items():
+        if column.shape != epoch.shape or (name != "epoch" and column.dtype.kind != "f"):
+            raise ValueError(
+                f"history.{name} of {column.dtype} with shape {column.shape} must be of floats, "
+                f"of shape {epoch.shape}"
+            )
+    return History(**columns, status=status)  # type: ignore[arg-type]

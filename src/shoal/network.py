@@ -1,17 +1,21 @@
 """train() and fit(): one net."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import reference
+from .inputs.arrays import check_finite, check_inputs, is_masked_array
 from .inputs.checks import is_sequence, show
+from .inputs.floating_point import without_floating_point_errors
 from .inputs.grid import Grid
 from .inputs.settings import SETTINGS, TUTORIAL, check_together, resolve
-from .inputs.targets import Target, check_finite, check_inputs, is_masked_array
+from .inputs.signatures import Settings, TrainSettings, lists_settings
+from .inputs.targets import Target
+from .kernels.code.telling import warn_of_result
 from .kernels.layout import (
     ADAPTED,
     BEST,
@@ -23,10 +27,10 @@ from .kernels.layout import (
     STOPPED,
     WAITED,
 )
-from .model import History, Model, Resume, Trace
+from .model import DivergenceWarning, History, Model, Resume, Trace
 from .planning.parameters import pack, unpack
 from .results import Sweep
-from .running.preparation import prepare
+from .running.preparation import Known, Request, prepare
 from .running.run import Run
 
 _GIVEN_BY_WEIGHTS: Final = {
@@ -58,9 +62,10 @@ def _epochs(trace: Any, first: int, last: int) -> tuple[int, ...]:
     return tuple(sorted({int(epoch) for epoch in listed}))
 
 
-def _train(run: Run, settings: dict[str, Any], epochs: tuple[int, ...]) -> list[Trace]:
-    """Train a run's one net, and look at it after each of these numbers of epochs."""
-    traces: list[Trace] = []
+def _train(
+    run: Run, settings: dict[str, Any], epochs: tuple[int, ...], traces: list[Trace]
+) -> None:
+    """Train a run's one net, and add to traces after each of these numbers of epochs."""
     trained = run.trained[0]
     block, state = trained.block, trained.state
 
@@ -71,27 +76,34 @@ def _train(run: Run, settings: dict[str, Any], epochs: tuple[int, ...]) -> list[
         targets = dataset.targets(architecture, dataset.rows)
         weights, biases, norms = unpack(state.params[0, :, 0], block.layers)
         of_reference = None if norms is None else [reference.BatchNorm(*norm) for norm in norms]
-        with np.errstate(over="ignore", invalid="ignore"):  # it may be about to diverge
-            seen = reference.look(
-                dataset.rows.X,
-                targets.reshape(len(dataset.rows.X), -1),
-                weights,
-                biases,
-                architecture.activations,
-                architecture.output,
-                architecture.loss,
-                row_weights=dataset.weights(architecture, dataset.rows),
-                clip_delta=settings["clip_delta"],
-                batch_norms=of_reference,
-                huber_delta=settings["huber_delta"],
-                quantile=settings["quantile"],
-            )
+        seen = reference.look(
+            dataset.rows.X,
+            targets.reshape(len(dataset.rows.X), -1),
+            weights,
+            biases,
+            architecture.activations,
+            architecture.output,
+            architecture.loss,
+            row_weights=dataset.weights(architecture, dataset.rows),
+            clip_delta=settings["clip_delta"],
+            batch_norms=of_reference,
+            huber_delta=settings["huber_delta"],
+            quantile=settings["quantile"],
+        )
         traces.append(Trace(epoch, seen.outputs, seen.errors, seen.deltas, weights, biases))
 
     if block.first_epoch in epochs:
         look(block.first_epoch)
     run.train([epoch for epoch in epochs if epoch > block.first_epoch], look)
-    return traces
+
+
+def _warn_of_divergence(status: str, epochs: int, learning_rate: float) -> None:
+    if status == "diverged":
+        warn_of_result(
+            f"the net diverged after {epochs} epochs: a learning_rate below {learning_rate}, or "
+            "clip_norm, may help",
+            DivergenceWarning,
+        )
 
 
 # What a net that is trained on keeps from its first training.
@@ -113,7 +125,7 @@ def _check_model(model: Any) -> Resume:
     return model.resume
 
 
-def _continued(model: Model, settings: dict[str, Any]) -> dict[str, Any]:
+def _continued(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return every setting of a training that goes on with ``model``."""
     # what is left open is the model's
     given = {name: value for name, value in settings.items() if not _is_open(name, value)}
@@ -151,9 +163,9 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
                 f"warm_start has {name} of shape {there.shape}, but must have {here.shape[1:2]}"
             )
     params = resume.params
-    told = pack(model.weights, model.biases, model.batch_norm, block.layers, params.dtype)
-    if not any(np.array_equal(told, of_training) for of_training in (params, resume.best)):
-        params = told
+    packed = pack(model.weights, model.biases, model.batch_norm, block.layers, params.dtype)
+    if not any(np.array_equal(packed, of_training) for of_training in (params, resume.best)):
+        params = packed
     state.params[0] = params[:, np.newaxis]
     state.optimizer_state[0] = resume.moments[:, np.newaxis]
     if state.best.shape[1]:
@@ -179,16 +191,19 @@ def _resume(run: Run, model: Model, resume: Resume, same_rate: bool) -> None:
         state.alive[0] = 0
 
 
+@lists_settings()
+@without_floating_point_errors
 def fit(
     X: ArrayLike,
     y: Any,
     *,
+    task: Literal["auto", "classification", "regression"] = "auto",
     sample_weight: ArrayLike | None = None,
     warm_start: Model | None = None,
     trace: int | Sequence[int] | None = None,
     progress: bool | None = None,
     threads: int | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Model:
     """Train one net, with practical defaults.
 
@@ -201,6 +216,9 @@ def fit(
     y : (n,) or (n, O) array-like
         Strings, bools and ints are class labels (two-dimensional zeros and ones: multi-label);
         floats are numbers.
+    task : str
+        "auto": y's dtype says what it is, as above; "classification": labels, also where they are
+        whole floats; "regression": numbers, also where they are integers.
     sample_weight : (n,) array-like, optional
         How much each row counts, >= 0.
     warm_start : Model, optional
@@ -215,11 +233,12 @@ def fit(
     threads : int, optional
         Threads; None: ``NUMBA_NUM_THREADS``, or all cores that the process may use.
     **settings
-        The README has the table.
 
     Returns
     -------
     Model
+        Also after Ctrl-C, with a warning: the net holds its last whole epoch. A net that diverged
+        comes with a `DivergenceWarning`.
 
     Raises
     ------
@@ -237,18 +256,19 @@ def fit(
     >>> model.results["epochs"], model.history.trace[0].outputs[0].shape
     (600, (50, 16))
     """
-    target, resume, done = None, None, 0
+    known, resume, done = None, None, 0
     if warm_start is None:
         resolved = resolve(settings)
     else:
         resume = _check_model(warm_start)
         resolved = _continued(warm_start, settings)
-        target, done = warm_start.target, resume.epochs
+        done = resume.epochs
+        known = Known(warm_start.target, warm_start.feature_names, done)
     last = done + resolved["epochs"]
     SETTINGS["epochs"].check(last)
     traced = _epochs(trace, done, last)
     grid = _one(resolved)
-    run = prepare(X, y, grid, target, progress, threads, sample_weight, done)
+    run = prepare(X, y, grid, Request(sample_weight, task, progress, threads), known)
     if warm_start is None or resume is None:
         run.initialise()
     else:
@@ -259,8 +279,11 @@ def fit(
             )
         same_rate = resolved["learning_rate"] == warm_start.settings["learning_rate"]
         _resume(run, warm_start, resume, same_rate)
-    traces = _train(run, resolved, traced)
-    run.evaluate()
+    traces: list[Trace] = []
+    run.train_and_evaluate(
+        lambda: _train(run, resolved, traced, traces),
+        "the training was interrupted: the net holds its last whole epoch",
+    )
     model = Sweep(grid, run)[0]
     model.history = replace(model.history, trace=tuple(traces))
     if warm_start is not None:
@@ -268,6 +291,7 @@ def fit(
         losses = model.history.until(model.results["epochs"]).loss
         if len(losses):
             model.results["loss"] = losses[-1].item()
+    _warn_of_divergence(model.status, model.results["epochs"], resolved["learning_rate"])
     return model
 
 
@@ -291,10 +315,38 @@ def _check_arrays(arrays: Any, name: str, dtype: Any = None) -> list[NDArray[Any
             raise ValueError(
                 f"{name}[{k}] is read-only, but must be writable, to be changed in place"
             )
-        if any(array is other for other in arrays[:k]):
-            raise ValueError(f"{name}[{k}] must be an array of its own, not one given before")
         check_finite(array, f"{name}[{k}]")
     return list(arrays)
+
+
+def _overlaps_itself(array: NDArray[Any]) -> bool:
+    """Whether two elements share memory."""
+    axes = sorted(
+        (abs(step), size) for step, size in zip(array.strides, array.shape, strict=True) if size > 1
+    )
+    end, apart = array.itemsize, True
+    for step, size in axes:
+        apart = apart and step >= end
+        end += step * (size - 1)
+    if apart:
+        return False
+    offsets = np.zeros(1, np.int64)
+    for step, size in axes:
+        offsets = np.add.outer(offsets, step * np.arange(size)).ravel()
+    return bool((np.diff(np.sort(offsets)) < array.itemsize).any())
+
+
+def _check_memory(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse arrays that share memory: what is written last would win."""
+    named = list(arrays.items())
+    for k, (name, array) in enumerate(named):
+        if _overlaps_itself(array):
+            raise ValueError(f"{name} has elements that share memory, but each must have its own")
+        for other, before in named[:k]:
+            if np.shares_memory(array, before):
+                raise ValueError(
+                    f"{name} shares memory with {other}, but must have memory of its own"
+                )
 
 
 def _check_weights(weights: Any, biases: Any) -> tuple[list[Any], list[Any] | None]:
@@ -310,6 +362,7 @@ def _check_weights(weights: Any, biases: Any) -> tuple[list[Any], list[Any] | No
                 f"as weights[{k - 1}].shape = {weights[k - 1].shape} has columns"
             )
     if biases is None:
+        _check_memory({f"weights[{k}]": w for k, w in enumerate(weights)})
         return weights, None
     biases = _check_arrays(biases, "biases", weights[0].dtype)
     if len(biases) != len(weights):
@@ -322,9 +375,13 @@ def _check_weights(weights: Any, biases: Any) -> tuple[list[Any], list[Any] | No
                 f"biases[{k}].shape = {b.shape} must be ({w.shape[1]},), a bias for each unit of "
                 f"weights[{k}].shape = {w.shape}"
             )
+    named = {f"weights[{k}]": w for k, w in enumerate(weights)}
+    _check_memory(named | {f"biases[{k}]": b for k, b in enumerate(biases)})
     return weights, biases
 
 
+@lists_settings(TrainSettings, TUTORIAL)
+@without_floating_point_errors
 def train(
     X: ArrayLike,
     y: Any,
@@ -334,12 +391,14 @@ def train(
     biases: Sequence[NDArray[Any]] | None = None,
     trace: int | Sequence[int] | None = None,
     progress: bool | None = None,
-    **settings: Any,
+    **settings: Unpack[TrainSettings],
 ) -> History:
     """Train the net that these weights make, in place: the tutorial's loop in one call.
 
     Settings default to `shoal.TUTORIAL`: sigmoid layers, full batch, gradients summed over the
-    rows, learning rate 1. Each call starts a fresh optimizer state.
+    rows, learning rate 1. Each call starts a fresh optimizer state. Where ``patience`` is set, the
+    arrays end with the best weights. ``hidden``, ``init``, ``bias`` and ``dtype`` are the weights'
+    own, and ``batch_norm`` is refused.
 
     Parameters
     ----------
@@ -361,12 +420,11 @@ def train(
     progress : bool, optional
         Show a progress bar; None: where standard error is a terminal, or in a notebook.
     **settings
-        The README has the table; hidden, init, bias and dtype are the weights' own,
-        and batch_norm is refused. With ``patience`` the arrays end with the best weights.
 
     Returns
     -------
     History
+        With a `DivergenceWarning` where the net diverged.
 
     Raises
     ------
@@ -402,7 +460,7 @@ def train(
         if weights[k].shape[axis] != size:
             raise ValueError(f"weights[{k}].shape = {weights[k].shape} must have {what}: {size}")
     traced = _epochs(trace, 0, resolved["epochs"])
-    run = prepare(rows, y, grid, target, progress, None)
+    run = prepare(X, y, grid, Request(progress=progress), Known(target))
     trained = run.trained[0]
     state, layers = trained.state, trained.block.layers
     state.params[:] = pack(weights, biases, None, layers, dtype)[:, np.newaxis]
@@ -410,11 +468,14 @@ def train(
         state.best[...] = state.params
     traces: list[Trace] = []
     try:
-        traces = _train(run, resolved, traced)
+        _train(run, resolved, traced, traces)
     finally:
         new_weights, new_biases, _ = unpack(trained.params[0, :, 0], layers)
         for old, new in zip(weights, new_weights, strict=True):
             old[...] = new
         for old, new in zip(biases or [], new_biases or [], strict=True):
             old[...] = new
-    return replace(Sweep(grid, run).history(0), trace=tuple(traces))
+    history = replace(Sweep(grid, run).history(0), trace=tuple(traces))
+    epochs = int(state.progress[0, EPOCHS, 0])
+    _warn_of_divergence(history.status, epochs, resolved["learning_rate"])
+    return history

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .inputs.checks import show
+from .inputs.floating_point import without_floating_point_errors
 from .model import Model
 from .results import Sweep
 
@@ -106,6 +107,7 @@ _CURVES: Final = {
 }
 
 
+@without_floating_point_errors
 def plot_losses(
     sweep: Sweep, *, what: str = "loss", by: str | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -145,22 +147,20 @@ def plot_losses(
     models = {int(i): sweep[int(i)] for i in drawn}
     shares = _shares(sweep, "by", by) if by else [_Share("", _CATEGORIES[0], drawn)]
     thin = float(np.clip(40 / count, 0.08, 0.6))
-    told = np.concatenate([getattr(model.history, what) for model in models.values()])
-    if what == "val_loss" and np.isnan(told).all():
+    values = np.concatenate([getattr(model.history, what) for model in models.values()])
+    if what == "val_loss" and np.isnan(values).all():
         raise ValueError("what = 'val_loss' needs a sweep with validation rows, but it had none")
     for share in shares:
         nets = [models[i] for i in share.nets.tolist() if i in models]
-        lines = [
-            np.column_stack((net.history.epoch + 1, getattr(net.history, what))) for net in nets
-        ]
+        lines = [np.column_stack((net.history.epoch, getattr(net.history, what))) for net in nets]
         ax.add_collection(LineCollection(lines, colors=[share.colour], alpha=thin, linewidths=0.7))
         # nets that were recorded at the same epochs have a median
         for epochs in {n.history.epoch.tobytes(): n.history.epoch for n in nets}.values():
             same = [net for net in nets if np.array_equal(net.history.epoch, epochs)]
             median = _median(same, what)
-            ax.plot(epochs + 1, median, color="white", linewidth=4, zorder=3)
-            ax.plot(epochs + 1, median, color=share.colour, lw=2.2, zorder=4)
-    if what != "score" and (told > 0).any():
+            ax.plot(epochs, median, color="white", linewidth=4, zorder=3)
+            ax.plot(epochs, median, color=share.colour, lw=2.2, zorder=4)
+    if what != "score" and (values > 0).any():
         ax.set_yscale("log")
     ax.autoscale_view()
     ax.margins(x=0.01)
@@ -171,6 +171,7 @@ def plot_losses(
     return ax
 
 
+@without_floating_point_errors
 def plot_scores(sweep: Sweep, x: str, *, by: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw the score of each net as a dot, in columns, and the median of each column as a bar.
 

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 from .inputs.checks import show
 from .inputs.grid import Grid
 from .inputs.settings import SETTINGS
-from .kernels.layout import EPOCHS, LIMIT, STATUS
-from .kernels.step.optimizers import RATE
-from .model import RESULTS, History, Model, Resume
+from .kernels.layout import EPOCHS, LIMIT, RATE, STATUS
+from .model import RESULTS, STATUSES, History, Model, Resume
 from .planning.parameters import unpack
 from .planning.plan import records
 from .running.run import Run
-from .running.scores import r_squared
 from .running.state import Trained
 
 Floats = NDArray[Any]
 
-STATUS_NAMES: Final = np.array(["running", "finished", "stopped", "diverged", "interrupted"])
+STATUS_NAMES: Final = np.array(STATUSES)
 
 
 class Sweep:
@@ -34,10 +32,11 @@ class Sweep:
     results : dict of arrays
         A row a net: a column a varied setting, then loss, score, val_loss, epochs, status, seconds.
         Where loss or epochs is a varied setting, its column is loss_setting or epochs_setting.
+        Scores are of the validation rows, or where there are none of the training rows.
     best : Model
-        By score, then loss, then position.
-    losses : (N, records) array
-        Recorded losses; NaN after a net stopped.
+        By score, of equal ones by val_loss, loss and position; nets that diverged come last.
+    losses, val_losses, scores : (N, records) arrays
+        Recorded; NaN after a net stopped.
     """
 
     def __init__(self, grid: Grid, run: Run) -> None:
@@ -109,7 +108,10 @@ class Sweep:
             rates = np.where(run, state.rates[g, RATE, lane], np.nan).astype(losses.dtype)
         none = np.full_like(losses, np.nan)
         val_losses = reported(state.val_losses) if state.val_losses.shape[1] else none
-        return History(epochs, losses, val_losses, reported(state.scores), rates)
+        return History(
+            epochs + 1, losses, val_losses, reported(state.scores), rates,
+            status=STATUSES[state.progress[g, STATUS, lane]],
+        )  # fmt: skip
 
     def _model(self, i: int) -> Model:
         trained, g, lane = self._locate(i)
@@ -141,6 +143,7 @@ class Sweep:
             {name: self.results[name][i].item() for name in RESULTS},
             norms,
             resume,
+            self._run.dataset.feature_names,
         )
 
     def _gather(self, values: list[Floats], dtype: Any) -> Floats:
@@ -154,15 +157,31 @@ class Sweep:
     @property
     def losses(self) -> Floats:
         """Recorded losses, (N, records)."""
+        return self._recorded("losses")
+
+    @property
+    def val_losses(self) -> Floats:
+        """Recorded losses of the validation rows, (N, records); NaN without any."""
+        return self._recorded("val_losses")
+
+    @property
+    def scores(self) -> Floats:
+        """Recorded scores, (N, records): of the validation rows, or without any of the training
+        rows."""
+        return self._recorded("scores")
+
+    def _recorded(self, name: str) -> Floats:
+        """What was recorded of all nets, (N, records)."""
         trained = self._run.trained
         recorded = [records(t.block.last_epoch, t.block.architecture.every) for t in trained]
-        losses = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dataset.dtype)
+        values = np.full((len(self), max(map(len, recorded))), np.nan, self._run.dataset.dtype)
         for k, t in enumerate(trained):
             here = np.flatnonzero(self._run.plan.block_of == k)
             g, lane = np.divmod(self._run.plan.offset_of[here], t.block.width.lanes)
-            count = len(recorded[k])
-            losses[here, :count] = t.state.losses[g, :count, lane]
-        return losses
+            of_block = getattr(t.state, name)
+            count = min(len(recorded[k]), of_block.shape[1])  # none without validation rows
+            values[here, :count] = of_block[g, :count, lane]
+        return values
 
     def _last_losses(self) -> Floats:
         last = []
@@ -179,21 +198,9 @@ class Sweep:
         return self._gather(last, self._run.dataset.dtype)
 
     def _scores(self) -> Floats:
-        scores, dataset = [], self._run.dataset
-        variations: dict[tuple[str, str], Floats] = {}
-        for t in self._run.trained:
-            if t.counts is None:
-                scores.append(np.full((t.block.groups, t.block.width.lanes), np.nan))
-                continue
-            counts = t.counts.astype(np.float64)
-            if dataset.target.kind == "numbers":
-                architecture = t.block.architecture
-                key = (architecture.loss, architecture.output)
-                if key not in variations:
-                    variations[key] = dataset.variation(architecture, dataset.scored.weights)
-                scores.append(r_squared(counts[:, :-1], variations[key]))
-            else:
-                scores.append(counts[:, 0] / counts[:, -1])
+        trained = self._run.trained
+        none = (np.full((t.block.groups, t.block.width.lanes), np.nan) for t in trained)
+        scores = [n if t.scores is None else t.scores for t, n in zip(trained, none, strict=True)]
         return self._gather(scores, np.float64)
 
     @cached_property
@@ -220,14 +227,16 @@ class Sweep:
         return table
 
     def order(self) -> NDArray[np.intp]:
-        """Positions of the nets from the best to the worst: by score, then loss, then position."""
-        score, loss = self.results["score"], self.results["loss"]
-        worst_first = np.where(np.isnan(score), -np.inf, score)
-        return np.lexsort((np.where(np.isnan(loss), np.inf, loss), -worst_first))
+        """Positions of the nets from the best to the worst: by score, of equal ones by val_loss,
+        loss and position; those that diverged come last."""
+        results = self.results
+        keys = (results["loss"], results["val_loss"], -results["score"])
+        known = [np.where(np.isnan(key), np.inf, key) for key in keys]
+        return np.lexsort((*known, results["status"] == "diverged"))
 
     @property
     def best(self) -> Model:
-        """The best net: by score, then loss, then position."""
+        """The best net, the first of `order`."""
         return self[int(self.order()[0])]
 
     def top(self, k: int) -> list[Model]:
@@ -246,12 +255,13 @@ class Sweep:
 
     def __repr__(self) -> str:
         counts = dict(zip(*np.unique(self.results["status"], return_counts=True), strict=True))
-        told = ", ".join(f"{count} {status}" for status, count in counts.items())
+        statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
         i = int(self.order()[0])
+        scored = "score" if self._run.dataset.validation else "score of training rows"
         best = ", ".join(f"{name}={self.results[_column(name)][i]!s}" for name in self.varied)
         return (
-            f"Sweep({len(self)} nets, {told}; best: {best}, "
-            f"score {self.results['score'][i]:.4g}, loss {self.results['loss'][i]:.4g})"
+            f"Sweep({len(self)} nets, {statuses}; best: {best}, "
+            f"{scored} {self.results['score'][i]:.4g}, loss {self.results['loss'][i]:.4g})"
         )
 
 

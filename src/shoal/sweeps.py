@@ -1,33 +1,35 @@
 """sweep(): many nets at once. (The module is not called sweep, as it would hide the function.)"""
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Unpack
 
 from numpy.typing import ArrayLike
 
+from .inputs.floating_point import without_floating_point_errors
 from .inputs.grid import expand
+from .inputs.signatures import Settings, lists_settings
 from .results import Sweep
-from .running.preparation import prepare
+from .running.preparation import Request, prepare
 
 
+@lists_settings()
+@without_floating_point_errors
 def sweep(
     X: ArrayLike,
     y: Any,
-    grid: Mapping[str, Sequence[Any]]
-    | Sequence[Mapping[str, Sequence[Any]]]
-    | Iterable[Mapping[str, Any]],
+    grid: Mapping[str, Any] | Iterable[Mapping[str, Any]],
     *,
+    task: Literal["auto", "classification", "regression"] = "auto",
     sample_weight: ArrayLike | None = None,
     progress: bool | None = None,
     threads: int | None = None,
     verbose: bool = False,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Sweep:
     """Train a net for each combination of settings, all at once.
 
     Each net has the bits that it would have alone: whatever its neighbours, their order, the number
-    of threads or the machine.
+    of threads or the machine. Settings outside the grid are those of all nets.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ def sweep(
     grid : dict of lists, list of such dicts, or iterable of dicts
         A dict stands for all combinations of its candidates, the last key varying fastest. An
         iterable of settings dicts has one net each (random search).
+    task : str
+        "auto": y's dtype says what it is, as above; "classification": labels, also where they are
+        whole floats; "regression": numbers, also where they are integers.
     sample_weight : (n,) array-like, optional
         How much each row counts, >= 0.
     progress : bool, optional
@@ -48,7 +53,6 @@ def sweep(
     verbose : bool
         Print how the nets are put into blocks, whether lanes are nets or rows in each, and why.
     **settings
-        Settings that all nets share; the README has the table.
 
     Returns
     -------
@@ -73,18 +77,10 @@ def sweep(
     array([False,  True,  True, False])
     """
     nets = expand(grid, settings)
-    run = prepare(X, y, nets, None, progress, threads, sample_weight, verbose=verbose)
+    run = prepare(X, y, nets, Request(sample_weight, task, progress, threads, verbose))
     run.initialise()
-    try:
-        run.train()
-        run.evaluate()
-    except KeyboardInterrupt as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # a second one, while threads ended
-            raise
-        run.interrupted = True
-        warnings.warn(
-            "the sweep was interrupted: nets that were not finished hold their last whole epoch",
-            stacklevel=2,
-        )
-        run.evaluate()
+    run.train_and_evaluate(
+        run.train,
+        "the sweep was interrupted: nets that were not finished hold their last whole epoch",
+    )
     return Sweep(nets, run)

@@ -4,7 +4,7 @@ normal form or raises one sentence that names it, echoes it and says what is rig
 import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -123,16 +123,17 @@ def none_or(rule: Rule, meaning: str) -> Rule:
 
 
 def is_sequence(value: object) -> bool:
-    """Tell whether `value` is a list, tuple, range or 1-d array, which all may stand for a list.
+    """Tell whether `value` may stand for a list: a sequence but a string, a 1-d array or Series.
 
     Examples
     --------
-    >>> is_sequence(range(3)), is_sequence("relu")
-    (True, False)
+    >>> is_sequence(range(3)), is_sequence(np.arange(3)), is_sequence("relu")
+    (True, True, False)
     """
-    return isinstance(value, list | tuple | range) or (
-        isinstance(value, np.ndarray) and value.ndim == 1
-    )
+    if isinstance(value, Sequence):
+        return not isinstance(value, str | bytes | bytearray)
+    shape = getattr(value, "shape", None)
+    return isinstance(shape, tuple) and len(shape) == 1
 
 
 def one_or_list(one: Rule, each: Rule | None = None) -> Rule:

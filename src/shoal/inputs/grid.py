@@ -232,8 +232,10 @@ class _Columns:
                 raise ValueError(f"{setting} = [] must list at least one candidate")
             part, repeat, nets = {}, math.prod(size), math.prod(size)
             for setting, values in grid.items():
-                if isinstance(values, np.ndarray) and values.dtype.kind in "biufU":
-                    values = values.tolist()  # Python's numbers are checked faster than numpy's
+                if not isinstance(values, Sequence):
+                    values = np.asarray(values)
+                    if values.dtype.kind in "biufU":
+                        values = values.tolist()  # Python's numbers are checked faster than numpy's
                 positions = self._positions(setting, values)
                 repeat //= len(positions)
                 part[setting] = np.resize(np.repeat(positions, repeat), nets)

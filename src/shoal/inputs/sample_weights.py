@@ -6,16 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.code.telling import warn
 from ..reference import philox
+from .arrays import as_array, as_floats, as_targets, check_all, check_numbers
 from .checks import show
-from .targets import (
-    Target,
-    as_array,
-    as_floats,
-    as_targets,
-    check_all,
-    check_numbers,
-)
+from .frames import is_frame
+from .targets import Target
 
 SPLIT = 3  # the random stream: the last counter word says what is drawn
 _LARGEST_SUM = 1e300  # of weights; times a number of classes it is finite
@@ -29,7 +25,7 @@ def take(y: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
     >>> take(["cat", "dog", "cow"], np.array([0, 2]))
     array(['cat', 'cow'], dtype='<U3')
     """
-    return as_array(y, "y")[rows]
+    return as_array(y, "y", labels=True)[rows]
 
 
 def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
@@ -47,6 +43,8 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
     name = "sample_weight"
     array = as_array(sample_weight, name)
     check_numbers(array, name)
+    if is_frame(sample_weight) and array.shape[1] == 1:
+        array = array[:, 0]
     if array.shape != (n,):
         raise ValueError(f"{name}.shape = {array.shape} must be ({n},), a weight a row of X")
     weights = as_floats(array, np.float64, name) + 0.0  # -0.0 becomes 0.0
@@ -55,13 +53,13 @@ def check_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64]:
     return weights
 
 
-def _check_sum(weights: NDArray[np.float64], told: str) -> None:
+def _check_sum(weights: NDArray[np.float64], description: str) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         total = weights.sum()
     if not weights.any():
-        raise ValueError(f"{told} must leave a row with a weight > 0")
+        raise ValueError(f"{description} must leave a row with a weight > 0")
     if not total <= _LARGEST_SUM:
-        raise ValueError(f"{told} must make weights that sum to at most {_LARGEST_SUM}")
+        raise ValueError(f"{description} must make weights that sum to at most {_LARGEST_SUM}")
 
 
 def row_weights(
@@ -106,13 +104,13 @@ def row_weights(
         if sample_weight is not None:  # of these rows, which may be some of those checked
             _check_sum(sample_weight, f"sample_weight = {show(sample_weight)}")
         return sample_weight
-    told = f"class_weight = {show(class_weight)}"
+    description = f"class_weight = {show(class_weight)}"
     with np.errstate(over="ignore", invalid="ignore"):  # said by _check_sum
         weights = _of_classes(target, y, class_weight, sample_weight, name)
         if sample_weight is not None:
             weights = weights * sample_weight
-            told += f" times sample_weight = {show(sample_weight)}"
-    _check_sum(weights, told)
+            description += f" times sample_weight = {show(sample_weight)}"
+    _check_sum(weights, description)
     return weights
 
 
@@ -160,7 +158,8 @@ def split_rows(
 
     round(fraction * n) rows are drawn by Philox from a stream of their own, the same for equal y.
     Of labels, each class gives fraction * its rows, rounded so that the largest remainders go up
-    (of equal ones the first class's), but keeps at least one row on each side.
+    (of equal ones the first class's), but keeps at least one row on each side; the only row of a
+    class is trained on.
 
     Parameters
     ----------
@@ -197,7 +196,8 @@ def split_rows(
         group, counts = np.zeros(n, np.intp), np.array([count])
     else:
         group = target.positions(as_targets(y, n, "y"), "y")
-        counts = _stratified(target.classes.tolist(), np.bincount(group), fraction, count)
+        counts = _stratified(np.bincount(group), fraction, count)
+        _warn_of_single_rows(target.classes, np.bincount(group), fraction)
     order = np.lexsort((words, group))  # by class, in it as drawn, then by row
     first = np.searchsorted(group[order], np.arange(len(counts)))
     chosen = np.zeros(n, bool)
@@ -205,28 +205,34 @@ def split_rows(
     return np.flatnonzero(~chosen).astype(np.int64), np.flatnonzero(chosen).astype(np.int64)
 
 
-def _stratified(
-    classes: list[Any], sizes: NDArray[np.intp], fraction: float, count: int
-) -> NDArray[np.intp]:
+def _stratified(sizes: NDArray[np.intp], fraction: float, count: int) -> NDArray[np.intp]:
     """Return how many of the `count` validation rows each class gives."""
-    n, present = int(sizes.sum()), np.count_nonzero(sizes)
-    single = np.flatnonzero(sizes == 1)
-    if len(single):
-        raise ValueError(
-            f"validation = {fraction} needs two rows of each class, one to train on and one to "
-            f"validate on, but y has one row of class {show(classes[single[0]])}"
-        )
+    n = int(sizes.sum())
+    least, most = (sizes > 1).astype(np.intp), np.maximum(sizes - 1, 0)
+    needed: dict[str, int] = {
+        "validation": int(least.sum()),
+        "training": int(np.count_nonzero(sizes)),
+    }
     for side, rows in (("validation", count), ("training", n - count)):
-        if rows < present:
+        if rows < needed[side]:
+            several = " that have two" if needed["validation"] < needed["training"] else ""
             raise ValueError(
-                f"validation = {fraction} must leave a {side} row of each of the {present} "
-                f"classes of y, but leaves {side} rows = {rows} of {n}"
+                f"validation = {fraction} must leave a {side} row of each of the {needed[side]} "
+                f"classes of y{several if side == 'validation' else ''}, but leaves "
+                f"{side} rows = {rows} of {n}"
             )
     ideal = fraction * sizes
-    least, most = np.minimum(sizes, 1), np.maximum(sizes - 1, 0)
     counts = np.clip(np.floor(ideal).astype(np.intp), least, most)
     while (missing := count - int(counts.sum())) != 0:
         step = 1 if missing > 0 else -1
         free = counts < most if step > 0 else counts > least
         counts[np.argmax(np.where(free, step * (ideal - counts), -np.inf))] += step
     return counts
+
+
+def _warn_of_single_rows(classes: Any, sizes: NDArray[np.intp], fraction: float) -> None:
+    single = np.flatnonzero(sizes == 1)
+    if len(single):
+        some = show(classes[single[:5]].tolist()) + (" and others" if len(single) > 5 else "")
+        which = "class" if len(single) == 1 else "classes"
+        warn(f"validation = {fraction} has no row of {which} {some}, whose only row is trained on")

@@ -54,6 +54,7 @@ _ELSEWHERE: Final = {
     "min_delta": "tolerance",
     "min_lr": "min_learning_rate",
     "n_iter_no_change": "patience",
+    "n_jobs": "the argument threads of fit and sweep",
     "nesterovs_momentum": "nesterov",
     "power_t": "power",
     "quantile_alpha": "quantile",
@@ -62,11 +63,13 @@ _ELSEWHERE: Final = {
     "sample_weights": "the argument sample_weight of fit and sweep",
     "scheduler": "schedule",
     "solver": "optimizer",
+    "task": "the argument task of fit and sweep",
     "tol": "tolerance",
     "trace": "the argument trace of fit and train",
     "validation_data": "validation",
     "validation_fraction": "validation",
     "validation_split": "validation",
+    "verbose": "the argument progress, or verbose of sweep",
     "warm_start": "the argument warm_start of fit",
 }
 
@@ -116,18 +119,18 @@ _TABLE: Final = (
             f"activation of the output layer: {' '.join(OUTPUTS[1:])}; auto: exp for poisson, "
             "sigmoid or softmax for labels and cross_entropy, else identity"),
     Setting("loss", "auto", "squared_error", checks.choice(LOSSES),
-            "summed over a row's outputs, with e = output - y: squared_error e**2 / 2, "
-            "absolute_error abs(e), huber, poisson (half the deviance; y >= 0), quantile, "
+            "summed over a row's outputs, with `e = output - y`: squared_error `e**2 / 2`, "
+            "absolute_error `abs(e)`, huber, poisson (half the deviance; `y >= 0`), quantile, "
             "cross_entropy; auto: cross_entropy for labels, squared_error for numbers"),
     Setting("huber_delta", 1.0, UNSET, _positive,
-            "of huber: e**2 / 2 where abs(e) <= huber_delta, "
-            "else huber_delta * (abs(e) - huber_delta / 2)"),
+            "of huber: `e**2 / 2` where `abs(e) <= huber_delta`, "
+            "else `huber_delta * (abs(e) - huber_delta / 2)`"),
     Setting("quantile", 0.5, UNSET, _inside,
-            "of the loss quantile (pinball): max(quantile * u, (quantile - 1) * u), "
-            "with u = y - output"),
+            "of the loss quantile (pinball): `max(quantile * u, (quantile - 1) * u)`, "
+            "with `u = y - output`"),
     Setting("bias", True, False, checks.flag, "bias units, initially 0"),
     Setting("init", "auto", "uniform", checks.choice(INITS),
-            f"initial weights: {' '.join(INITS[1:])}; uniform is the tutorial's U(-1, 1); "
+            f"initial weights: {' '.join(INITS[1:])}; uniform is the tutorial's `U(-1, 1)`; "
             "auto: he_uniform for relu-like layers, glorot_uniform else"),
     Setting("seed", 0, UNSET, _seed,
             "of initial weights, of dropout, and of row order where shuffle_seed is None"),
@@ -147,12 +150,13 @@ _TABLE: Final = (
             "size of a step (of rprop: of its first step); the tutorial's alpha"),
     Setting("schedule", "constant", UNSET, checks.choice(SCHEDULES),
             "of the learning rate, at epoch t from the end of the warm-up: constant; "
-            "step: rate * gamma**(t // step_size); exponential: rate * gamma**t; "
+            "step: `rate * gamma**(t // step_size)`; exponential: `rate * gamma**t`; "
             "cosine: half a wave down to min_learning_rate over the epochs; "
-            "invscaling: rate / (1 + t * rows)**power; "
+            "invscaling: `rate / (1 + t * rows)**power`; "
             "adaptive: divided by 5 after 2 epochs in a row without improvement"),
     Setting("warmup_epochs", 0, UNSET, checks.integer(0),
-            "first epochs, in which the learning rate rises: rate * (e + 1) / (warmup_epochs + 1)"),
+            "first epochs, in which the learning rate rises: "
+            "`rate * (e + 1) / (warmup_epochs + 1)`"),
     Setting("step_size", 10, UNSET, checks.integer(1), "of schedule step: epochs between drops"),
     Setting("gamma", 0.9, UNSET, _factor, "of schedules step and exponential: factor of a drop"),
     Setting("min_learning_rate", 0.0, UNSET, checks.rate, "of schedule cosine: where it ends"),
@@ -165,21 +169,24 @@ _TABLE: Final = (
     Setting("epsilon", 1e-8, UNSET, _positive,
             "added to the denominator of rmsprop, adagrad, adam and adamw"),
     Setting("l1", 0.0, UNSET, checks.rate,
-            "penalty l1 * sum(abs(w)) on weights, not biases: adds l1 * sign(w) to the gradient"),
+            "penalty `l1 * sum(abs(w))` on weights, not biases: "
+            "adds `l1 * sign(w)` to the gradient"),
     Setting("l2", 0.0, UNSET, checks.rate,
-            "penalty l2 / 2 * sum(w**2) on weights, not biases: adds l2 * w to the gradient"),
+            "penalty `l2 / 2 * sum(w**2)` on weights, not biases: adds `l2 * w` to the gradient"),
     Setting("weight_decay", 0.0, UNSET, checks.rate,
             "decoupled from the gradient, on weights, not biases: "
-            "w *= 1 - rate * weight_decay at each step (not with adam, rprop)"),
+            "`w *= 1 - rate * weight_decay` at each step (not with adam, rprop)"),
     Setting("dropout", 0.0, UNSET, checks.one_or_list(_rates, _part),
             "probability that a unit is 0 for a row in training, the others divided by "
-            "1 - dropout; one for all hidden layers, or a list: input, then each hidden layer"),
+            "`1 - dropout`; one for all hidden layers, or a list: input, then each hidden layer"),
     Setting("batch_norm", False, UNSET, checks.flag,
-            "of hidden layers, before the activation: scale * (z - mean) / sqrt(variance + 1e-5) "
-            "+ shift; prediction uses running statistics (0.1 of each batch, 0.9 of before)"),
+            "of hidden layers, before the activation: "
+            "`scale * (z - mean) / sqrt(variance + 1e-5) + shift`; "
+            "prediction uses running statistics (0.1 of each batch, 0.9 of before); "
+            "a single row left over joins the batch before"),
     Setting("clip_delta", None, UNSET, checks.none_or(_positive, "no clipping"),
             "each element of each layer's delta of a row is clipped to "
-            "[-clip_delta, clip_delta]; the tutorial's delta trimming"),
+            "`[-clip_delta, clip_delta]`; the tutorial's delta trimming"),
     Setting("clip_norm", None, UNSET, checks.none_or(_positive, "no clipping"),
             "the gradient of all parameters together is scaled to this norm where it is larger"),
     Setting("validation", None, UNSET, checks.validation,
@@ -188,10 +195,10 @@ _TABLE: Final = (
             "epochs in a row without improvement after which a net stops; the weights with the "
             "lowest monitored loss (validation loss, without validation training loss) are kept"),
     Setting("tolerance", 1e-4, UNSET, checks.rate,
-            "an improvement is a monitored loss below the lowest - tolerance"),
+            "an improvement is a monitored loss below the `lowest - tolerance`"),
     Setting("class_weight", None, UNSET, checks.class_weight,
             "weight of a label's rows in training: a dict from label to weight (1 where it has "
-            "none), or balanced: rows / (classes * rows of the class), counted by sample_weight"),
+            "none), or balanced: `rows / (classes * rows of the class)`, counted by sample_weight"),
     Setting("record_every", None, UNSET, checks.none_or(checks.integer(1), "about 100 records"),
             "epochs between recorded losses; None: about 100 records"),
     Setting("dtype", None, UNSET, checks.dtype, "float32 or float64; None: that of X"),
@@ -365,9 +372,6 @@ def check_rows(settings: Mapping[str, Any], rows: int) -> None:
     if settings["optimizer"] == "rprop" and batch < rows:
         right = f"None (full batch), or at least the {rows} rows,"
         _conflict(settings, "batch_size", right, "optimizer")
-    if settings["batch_norm"] and settings["hidden"] and (batch == 1 or rows % batch == 1):
-        needs = "batch_norm = True needs at least two rows in each batch, but"
-        if rows == 1:
-            raise ValueError(f"{needs} X has 1 row")
-        last = "each" if batch == 1 else f"the last batch of the {rows} rows"
-        raise ValueError(f"{needs} batch_size = {batch_size} leaves one row in {last}")
+    if settings["batch_norm"] and settings["hidden"] and batch == 1:
+        one = "X has 1 row" if rows == 1 else f"batch_size = {batch_size}"
+        raise ValueError(f"batch_norm = True needs at least two rows in each batch, but {one}")

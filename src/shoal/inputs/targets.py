@@ -1,6 +1,5 @@
-"""X and y at the door: checked, and turned into the arrays that nets compute with."""
+"""What y means, and the way from y to a net's targets and from its outputs back."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,63 +8,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .checks import show
+from .arrays import as_floats, as_targets, check_all, check_numbers
+from .checks import choice, show
 
 _LABEL_DTYPES = (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "str",
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32",
+    "float64", "str",
 )  # fmt: skip
 _MOST_CHARACTERS = 2**26  # of a saved model's labels, read into an array of equal widths
 
-
-def check_inputs(
-    X: Any, *, name: str = "X", inputs: int | None = None, dtype: DTypeLike | None = None
-) -> NDArray[Any]:
-    """Return X as a C-contiguous 2-D array of floats, without a copy where none is needed.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, I)
-        Numbers: floats, ints or bools.
-    name : str
-        What errors call it.
-    inputs : int, optional
-        The columns it must have.
-    dtype : dtype, optional
-        float32 or float64; by default float32 stays and all else becomes float64.
-
-    Returns
-    -------
-    array of shape (n, I)
-
-    Examples
-    --------
-    >>> check_inputs([[0, 1], [2, 3]])
-    array([[0., 1.],
-           [2., 3.]])
-    >>> check_inputs([1.0, 2.0])
-    Traceback (most recent call last):
-        ...
-    ValueError: X.shape = (2,) must be 2-D, rows x columns: one column is X.reshape(-1, 1)
-    """
-    array = as_array(X, name)
-    check_numbers(array, name)
-    if array.ndim != 2:
-        column = f": one column is {name}.reshape(-1, 1)" if array.ndim == 1 else ""
-        raise ValueError(f"{name}.shape = {array.shape} must be 2-D, rows x columns{column}")
-    if array.size == 0:
-        raise ValueError(f"{name}.shape = {array.shape} must have at least one row and one column")
-    if inputs is not None and array.shape[1] != inputs:
-        raise ValueError(
-            f"{name}.shape = {array.shape} must have a column for each input of the net: {inputs}"
-        )
-    if dtype is None:
-        dtype = np.float32 if array.dtype.kind == "f" and array.itemsize == 4 else np.float64
-    return as_floats(array, dtype, name)
+check_task = choice(("auto", "classification", "regression"))
+_LOSSES_OF_NUMBERS = ("absolute_error", "huber", "poisson", "quantile")
+_MANY_CLASSES = 20  # that may well be numbers, where more than every other row has its own
+_FEW_ROWS = 10  # of zeros and ones in floats, as in examples: nobody need be told
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What y means, and the way from y to a net's targets and from its outputs back.
+    """What y means.
 
     Attributes
     ----------
@@ -74,7 +34,7 @@ class Target:
     classes : array or None
         The sorted classes of labels; [0, 1] in y's dtype of multilabel; None of numbers.
     flat : bool
-        Whether y was 1-D, as predictions then are.
+        Whether y was 1-D, as predictions then are; labels may also be one column.
     outputs : int or None
         The columns of multilabel and numbers; of labels None, `resolve` tells.
     """
@@ -85,8 +45,8 @@ class Target:
     outputs: int | None
 
     @classmethod
-    def of(cls, y: Any, n: int, *, name: str = "y") -> Self:
-        """Return what y means by its dtype and shape, for an X of n rows.
+    def of(cls, y: Any, n: int, task: str = "auto", *, name: str = "y") -> Self:
+        """Return what y means, by its dtype and shape or by the task, for an X of n rows.
 
         Strings, bools and ints are labels, or in two dimensions of zeros and ones multi-label;
         floats are numbers.
@@ -97,30 +57,37 @@ class Target:
         array(['cat', 'dog'], dtype='<U3')
         >>> Target.of([0.5, 1.5, 2.5], 3).kind
         'numbers'
+        >>> Target.of([1.0, 2.0, 2.0], 3, "classification").kind
+        'labels'
         """
+        if task == "regression":
+            return cls.numbers(y, n, name=name, where=" where task = 'regression'")
         array = as_targets(y, n, name)
-        flat = array.ndim == 1
+        flat, columns = array.ndim == 1, 1 if array.ndim == 1 else array.shape[1]
         if array.dtype.kind == "f":
-            return cls("numbers", None, flat, 1 if flat else array.shape[1])
-        if flat:
-            classes = np.unique(array)
-            if len(classes) == 1:
-                raise ValueError(
-                    f"{name} = {show(array)} must have at least two classes, not only "
-                    f"{show(classes[0])} (give floats if these are numbers)"
-                )
-            return cls("labels", classes, True, None)
-        right = f"{name}.shape = {array.shape} with dtype {array.dtype} must be"
-        if array.dtype.kind == "U":
-            raise ValueError(f"{right} 1-D to be labels: one column is {name}.ravel()")
-        if not np.isin(array, (0, 1)).all():
+            if task == "auto":
+                return cls("numbers", None, flat, columns)
+            array = array.astype(np.float32 if array.itemsize == 4 else np.float64)
+            right = "a whole number or a string where task = 'classification'"
+            check_all(array == np.floor(array), array, name, right)
+        if not flat and array.dtype.kind != "U" and np.isin(array, (0, 1)).all():
+            return cls("multilabel", np.array([0, 1], array.dtype), False, columns)
+        if columns > 1:
             raise ValueError(
-                f"{right} zeros and ones to be multi-label, 1-D to be labels, floats to be numbers"
+                f"{name}.shape = {array.shape} with dtype {array.dtype} must be zeros and ones to "
+                "be multi-label, one column to be labels, floats (or task = 'regression') to be "
+                "numbers"
             )
-        return cls("multilabel", np.array([0, 1], array.dtype), False, array.shape[1])
+        classes = np.unique(array)
+        if len(classes) == 1:
+            raise ValueError(
+                f"{name} = {show(array)} must have at least two classes, not only "
+                f"{show(classes[0])} (give floats, or task='regression', if these are numbers)"
+            )
+        return cls("labels", classes, flat, None)
 
     @classmethod
-    def numbers(cls, y: Any, n: int, *, name: str = "y") -> Self:
+    def numbers(cls, y: Any, n: int, *, name: str = "y", where: str = "") -> Self:
         """Return the target that takes y as numbers whatever its dtype, for an X of n rows.
 
         Examples
@@ -129,8 +96,35 @@ class Target:
         'numbers'
         """
         array = as_targets(y, n, name)
-        check_numbers(array, name)
+        check_numbers(array, name, f"numbers (float, int or bool){where}")
         return cls("numbers", None, array.ndim == 1, 1 if array.ndim == 1 else array.shape[1])
+
+    def doubt(self, y: Any, *, name: str = "y") -> str | None:
+        """Return what may not be meant where y says by its dtype alone what it is; None of nothing.
+
+        Examples
+        --------
+        >>> years = range(1950, 2000)
+        >>> Target.of(years, 50).doubt(years)
+        "y has 50 different integers in 50 rows and is taken as class labels: ..."
+        """
+        array = as_targets(y, None, name)
+        if self.kind == "labels" and self.classes is not None:
+            count, n = len(self.classes), len(array)
+            if array.dtype.kind in "iu" and count > _MANY_CLASSES and 2 * count > n:
+                return (
+                    f"{name} has {count} different integers in {n} rows and is taken as class "
+                    "labels: task='regression' takes it as numbers, task='classification' says "
+                    "that labels are meant"
+                )
+        if self.kind == "numbers" and array.dtype.kind == "f" and self.outputs == 1:
+            if len(array) >= _FEW_ROWS and np.isin(array, (0, 1)).all():
+                return (
+                    f"{name} of {array.dtype} has only zeros and ones and is taken as numbers: "
+                    "task='classification' takes it as class labels, task='regression' says that "
+                    "numbers are meant"
+                )
+        return None
 
     def resolve(self, output: str, loss: str) -> tuple[str, str, int]:
         """Return output and loss without "auto", and how many outputs the net has.
@@ -142,11 +136,11 @@ class Target:
         """
         if loss == "auto":
             loss = "squared_error" if self.kind == "numbers" else "cross_entropy"
-        if loss in ("poisson", "quantile") and self.kind != "numbers":
+        if loss in _LOSSES_OF_NUMBERS and self.kind != "numbers":
             kind = "class labels" if self.kind == "labels" else "multi-label"
             raise ValueError(
                 f"loss = {loss!r} needs a y of numbers, but y is {kind}: "
-                "give floats, y.astype(float)"
+                "give floats, or task='regression'"
             )
         several = self.classes is not None and len(self.classes) > 2
         if output == "auto":
@@ -253,9 +247,10 @@ class Target:
         if self.classes is None:
             return outputs[:, 0] if self.flat else outputs
         if self.kind == "labels":
-            if outputs.shape[1] == 1:
-                return self.classes[(outputs[:, 0] > 0.5).astype(int)]
-            return self.classes[outputs.argmax(axis=1)]
+            several = outputs.shape[1] > 1
+            chosen = outputs.argmax(axis=1) if several else (outputs[:, 0] > 0.5).astype(int)
+            labels = self.classes[chosen]
+            return labels if self.flat else labels[:, np.newaxis]
         if output == "softmax":
             chosen = outputs.argmax(axis=1)[:, np.newaxis] == np.arange(outputs.shape[1])
         else:
@@ -299,7 +294,7 @@ class Target:
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return the target that `to_json` told, every value checked.
+        """Return the target that `to_json` wrote, every value checked.
 
         Examples
         --------
@@ -311,7 +306,7 @@ class Target:
             raise error
         kind, flat, outputs = values["kind"], values["flat"], values["outputs"]
         good = type(flat) is bool and {
-            "labels": flat and outputs is None,
+            "labels": outputs is None,
             "multilabel": not flat and type(outputs) is int and outputs >= 1,
             "numbers": type(outputs) is int and outputs >= 1 and (outputs == 1 or not flat),
         }.get(kind if isinstance(kind, str) else "", False)
@@ -333,8 +328,12 @@ class Target:
         """Return each label's position in the classes."""
         classes = self.classes
         assert classes is not None
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
         if array.ndim != 1:
-            raise ValueError(f"{name}.shape = {array.shape} must be 1-D: these are labels")
+            raise ValueError(
+                f"{name}.shape = {array.shape} must be 1-D, or one column: these are labels"
+            )
         position = np.zeros(len(array), np.intp)
         known = np.zeros(len(array), bool)
         if (array.dtype.kind == "U") == (classes.dtype.kind == "U"):  # numpy would compare "1" to 1
@@ -349,92 +348,13 @@ class Target:
         return position
 
 
-def is_masked_array(values: Any) -> bool:
-    """Whether values are an array of numpy.ma: nobody has one who has not imported it, which takes
-    17 ms."""
-    return "numpy.ma" in sys.modules and np.ma.isMaskedArray(values)
-
-
-def as_array(values: Any, name: str) -> NDArray[Any]:
-    """Return values as an array, whatever is in it."""
-    if hasattr(values, "toarray"):
-        raise TypeError(f"{name} is a sparse matrix and must be an array: {name}.toarray()")
-    if is_masked_array(values) and np.ma.is_masked(values):
-        raise ValueError(f"{name} is a masked array and must have no masked values")
-    try:
-        return np.asarray(values)
-    except ValueError:  # rows of different lengths
-        raise ValueError(f"{name} = {show(values)} must be rectangular, rows x columns") from None
-
-
-def as_targets(y: Any, n: int | None, name: str) -> NDArray[Any]:
-    """Return y as an array of finite numbers or of strings, 1-D or 2-D, of n rows."""
-    array = as_array(y, name)
-    if array.dtype.kind == "T":  # numpy's strings of any width
-        array = array.astype(object)
-    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):
-        array = array.astype(str)
-    if array.dtype.kind != "U":
-        check_numbers(array, name, "numbers (float, int or bool) or strings")
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{name}.shape = {array.shape} must be (n,) or (n, outputs)")
-    if n is not None and len(array) != n:
-        raise ValueError(f"{name}.shape = {array.shape} must have as many rows as its X: {n}")
-    if array.size == 0:
-        raise ValueError(f"{name}.shape = {array.shape} must have at least one row and one column")
-    if array.dtype.kind == "f":
-        check_finite(array, name)
-    return array
-
-
-def check_finite(array: NDArray[Any], name: str) -> None:
-    """Raise an error that names the first element that is NaN or infinity.
-
-    Examples
-    --------
-    >>> check_finite(np.array([[1.0, np.nan]]), "X")
-    Traceback (most recent call last):
-        ...
-    ValueError: X[0, 1] = nan must be a finite number
-    """
-    check_all(np.isfinite(array), array, name, "a finite number")
-
-
-def as_floats(
-    array: NDArray[Any], dtype: DTypeLike, name: str, shape: tuple[int, ...] | None = None
-) -> NDArray[Any]:
-    """Return the array C-contiguous in `dtype`, all finite; `shape` is the one the user knows."""
-    with np.errstate(over="ignore"):  # said below, with the place
-        # writable: for read-only arrays numba would compile every kernel once more
-        floats = np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
-    user = array if shape is None else array.reshape(shape)
-    check_all(np.isfinite(floats), user, name, f"a finite {floats.dtype}")
-    return floats
-
-
-def check_numbers(
-    array: NDArray[Any], name: str, right: str = "numbers (float, int or bool)"
-) -> None:
-    """Raise an error unless the array holds numbers."""
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}.dtype = {array.dtype} must be {right}")
-
-
-def check_all(good: NDArray[np.bool_], array: NDArray[Any], name: str, right: str) -> None:
-    """Raise an error that names the first element that is not good."""
-    if not good.all():
-        place = tuple(map(int, np.unravel_index(np.flatnonzero(~good.ravel())[0], array.shape)))
-        where = ", ".join(map(str, place))
-        raise ValueError(f"{name}[{where}] = {show(array[place])} must be {right}")
-
-
 def _dtype_name(array: NDArray[Any]) -> str:
     return "str" if array.dtype.kind == "U" else array.dtype.name
 
 
 def _read_classes(classes: Any, dtype: Any) -> NDArray[Any] | None:
     """Return the classes that JSON holds, None where they are not sorted labels of one kind."""
-    kind = {"bool": bool, "str": str}.get(dtype, int)
+    kind = {"bool": bool, "str": str, "float32": float, "float64": float}.get(dtype, int)
     if (
         dtype not in _LABEL_DTYPES
         or not isinstance(classes, list)

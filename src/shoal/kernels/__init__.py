@@ -2,15 +2,20 @@
 
 Rooms, from the bottom up; each imports from those before it:
 
-* `code`: how functions are compiled and kept on the disk (`numba_internals` has what numba does not
-  publish),
+* `code`: how functions are compiled and kept on the disk (`machine_code` is LLVM's part, and
+  `numba_internals` has what numba does not publish),
+* `layout`, `codes`, `lane_group`, `teams`: where things are in arrays, and numbers that stand for
+  names,
 * `lanes`: vectors, the primitives on them, elementary functions made of these,
-* `layout`, `arguments`: where things are in arrays, and the named tuples that carry these arrays,
+* `arguments`: the named tuples that carry arrays,
 * `step`: the parts of one training step,
 * `nets_in_lanes`, `rows_in_lanes`: a tile of rows, where lanes are nets, or rows of one net,
 * `epoch`: the epochs of a group of nets, written once for both, and what ends them,
-* `launching`: `kernels` are what is launched, `words` what they are handed, `parallel` on which
-  threads.
+* `launching`: `kernels` are what is launched, `functions` what they do, `words` what they are
+  handed, `parallel` on which threads.
+
+Where a kernel's machine code is kept, nothing that needs numba is imported: `functions` and all
+that it is made of, `compiling`, and `loop`, for launches on numba's threads.
 
 Words
 -----

@@ -28,6 +28,7 @@ class Task(NamedTuple):
     outputs: int  # O
     parameters: int  # P
     batch: int  # rows of a full batch
+    longest_batch: int  # one more where a single row that is left joins the last one
     tile: int  # rows of a full tile
     stride: int  # from unit to unit in values; at least the rows of any tile
     record_every: int

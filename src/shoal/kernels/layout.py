@@ -32,6 +32,16 @@ FINITE, LOWEST, MONITORED, RECORDS, MARK_FIELDS = range(5)
 # fields of `schedule`
 KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, SCHEDULE_FIELDS = range(9)
 
+# fields of `rates`; the learning rate is that of the epoch
+(
+    RATE, MOMENTUM_RATE, RHO, BETA_1, BETA_2, EPSILON, L1, L2, WEIGHT_DECAY, CLIP_DELTA, CLIP_NORM,
+    LOSS_PARAMETER, RATE_FIELDS,
+) = range(13)  # fmt: skip
+# fields of `step`
+STEP_SIZE, ROOT, SCALE, STEP_FIELDS = range(4)
+
+RUN = 16  # counters whose random words are drawn side by side
+
 # fields of `sums`: partial sums of a batch, and the epoch's sum, of losses, of row weights and
 # (from SCORES on, one after the other) of what the score counts
 LOSSES = 0

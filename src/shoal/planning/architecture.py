@@ -9,46 +9,45 @@ from numpy.typing import NDArray
 
 from ..inputs.settings import check_rows, check_together, dropout_rates
 from ..inputs.targets import Target
-from ..kernels import layout
-from ..kernels.step import activations, losses, optimizers, random, schedules
+from ..kernels import codes, layout
 
 ACTIVATION_CODES = {
-    "identity": activations.IDENTITY,
-    "sigmoid": activations.SIGMOID,
-    "tanh": activations.TANH,
-    "relu": activations.RELU,
-    "leaky_relu": activations.LEAKY_RELU,
-    "elu": activations.ELU,
-    "selu": activations.SELU,
-    "gelu": activations.GELU,
-    "silu": activations.SILU,
-    "softplus": activations.SOFTPLUS,
-    "exp": activations.EXP,
-    "softmax": activations.SOFTMAX,
+    "identity": codes.IDENTITY,
+    "sigmoid": codes.SIGMOID,
+    "tanh": codes.TANH,
+    "relu": codes.RELU,
+    "leaky_relu": codes.LEAKY_RELU,
+    "elu": codes.ELU,
+    "selu": codes.SELU,
+    "gelu": codes.GELU,
+    "silu": codes.SILU,
+    "softplus": codes.SOFTPLUS,
+    "exp": codes.EXP,
+    "softmax": codes.SOFTMAX,
 }
 LOSS_CODES = {
-    "squared_error": losses.SQUARED_ERROR,
-    "absolute_error": losses.ABSOLUTE_ERROR,
-    "huber": losses.HUBER,
-    "quantile": losses.QUANTILE,
-    "cross_entropy": losses.CROSS_ENTROPY,
-    "poisson": losses.POISSON,
+    "squared_error": codes.SQUARED_ERROR,
+    "absolute_error": codes.ABSOLUTE_ERROR,
+    "huber": codes.HUBER,
+    "quantile": codes.QUANTILE,
+    "cross_entropy": codes.CROSS_ENTROPY,
+    "poisson": codes.POISSON,
 }
 OPTIMIZER_CODES = {
-    "sgd": optimizers.SGD,
-    "rmsprop": optimizers.RMSPROP,
-    "adagrad": optimizers.ADAGRAD,
-    "adam": optimizers.ADAM,
-    "adamw": optimizers.ADAM,
-    "rprop": optimizers.RPROP,
+    "sgd": codes.SGD,
+    "rmsprop": codes.RMSPROP,
+    "adagrad": codes.ADAGRAD,
+    "adam": codes.ADAM,
+    "adamw": codes.ADAM,
+    "rprop": codes.RPROP,
 }
 SCHEDULE_CODES = {
-    "constant": schedules.CONSTANT,
-    "step": schedules.STEP,
-    "exponential": schedules.EXPONENTIAL,
-    "cosine": schedules.COSINE,
-    "invscaling": schedules.INVSCALING,
-    "adaptive": schedules.ADAPTIVE,
+    "constant": codes.CONSTANT,
+    "step": codes.STEP,
+    "exponential": codes.EXPONENTIAL,
+    "cosine": codes.COSINE,
+    "invscaling": codes.INVSCALING,
+    "adaptive": codes.ADAPTIVE,
 }
 RELU_LIKE = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")
 
@@ -120,6 +119,11 @@ class Architecture(NamedTuple):
     adaptive: bool = False
     keeps_best: bool = False
 
+    def longest_batch(self, rows: int) -> int:
+        """Rows of the largest batch: with batch norm, which needs two rows, a single one that would
+        be left over joins the batch before."""
+        return self.batch + int(self.batch_norm and rows > self.batch and rows % self.batch == 1)
+
     @property
     def monitored(self) -> bool:
         """Whether the losses of its epochs have consequences."""
@@ -132,9 +136,12 @@ class Architecture(NamedTuple):
         check_rows(settings, rows)
         output, loss, outputs = target.resolve(settings["output"], settings["loss"])
         batch = min(settings["batch_size"] or rows, rows)
+        batch_norm = settings["batch_norm"] and len(settings["hidden"]) > 0
+        if batch_norm and rows == batch + 1:  # a single row joins the batch before
+            batch = rows
         optimizer = OPTIMIZER_CODES[settings["optimizer"]]
         if settings["momentum"]:
-            optimizer = optimizers.NESTEROV if settings["nesterov"] else optimizers.MOMENTUM
+            optimizer = codes.NESTEROV if settings["nesterov"] else codes.MOMENTUM
         drops_inputs, drops = _drops(dropout_rates(settings))
         return cls(
             widths=(inputs, *settings["hidden"], outputs),
@@ -148,7 +155,7 @@ class Architecture(NamedTuple):
             shuffle=settings["shuffle"] and batch < rows,
             mean=settings["reduction"] == "mean",
             optimizer=optimizer,
-            batch_norm=settings["batch_norm"] and len(settings["hidden"]) > 0,
+            batch_norm=batch_norm,
             class_weight=settings["class_weight"],
             penalised=settings["l1"] > 0 or settings["l2"] > 0,
             decays=settings["weight_decay"] > 0,
@@ -210,7 +217,7 @@ def initial_factors(architecture: Architecture) -> tuple[NDArray[np.int64], NDAr
         init = architecture.init
         if init == "auto":
             init = "he_uniform" if name in RELU_LIKE else "glorot_uniform"
-        kinds.append(random.NORMAL if init.endswith("normal") else random.UNIFORM)
+        kinds.append(codes.NORMAL if init.endswith("normal") else codes.UNIFORM)
         square = {
             "uniform": 1.0,
             "glorot_uniform": 6.0 / (inputs + units),

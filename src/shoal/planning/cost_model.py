@@ -1,6 +1,7 @@
 """What the lanes are for nets of an architecture, and how large lanes and tiles: a rule fitted to
 measurements. It decides nothing about bits."""
 
+import functools
 import math
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..kernels import layout
 from ..kernels.code.environment import jit_is_on
-from ..kernels.lanes.vectors import LaneGroup
+from ..kernels.lane_group import LaneGroup
 from .architecture import Architecture
 
 # Rows of a tile, so that values and deltas stay in the L2 cache.
@@ -86,6 +87,7 @@ def row_width(dtype: Any, register_bytes: int) -> LaneWidth:
     return LaneWidth(1, tile, 64 // np.dtype(dtype).itemsize if jit_is_on() else 1)
 
 
+@functools.lru_cache(4096)  # a fit asks four times, and the next one the same
 def seconds_of_step(
     architecture: Architecture,
     rows_in_lanes: bool,

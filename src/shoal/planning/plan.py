@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from ..inputs.grid import Grid
 from ..inputs.targets import Target
-from ..kernels import layout
+from ..kernels import codes, layout
 from ..kernels.arguments import Task
 from ..kernels.layout import IN_PLACE, OWN_ORDER, SHARED_ORDER
-from ..kernels.step import optimizers, scores
 from . import cost_model
 from .architecture import (
     ACTIVATION_CODES,
@@ -92,8 +91,8 @@ class Block:
         """Numbers of optimizer state that a net keeps."""
         optimizer = self.architecture.optimizer
         return (
-            optimizers.STATE_PER_PARAMETER[optimizer] * self.task.parameters
-            + optimizers.STATE_PER_NET[optimizer]
+            codes.STATE_PER_PARAMETER[optimizer] * self.task.parameters
+            + codes.STATE_PER_NET[optimizer]
         )
 
     @property
@@ -107,8 +106,8 @@ class Block:
         task = self.task
         if not cost_model.worth_a_team(self.architecture, self.width.rows_in_lanes, task.batch):
             return 1
-        if task.batch > layout.ACCUMULATION_BLOCK:
-            return -(-task.batch // layout.ACCUMULATION_BLOCK)
+        if task.longest_batch > layout.ACCUMULATION_BLOCK:
+            return -(-task.longest_batch // layout.ACCUMULATION_BLOCK)
         return max(1, max(self.architecture.widths[1:]) // 4)
 
     @property
@@ -142,7 +141,7 @@ class Block:
 
     def describe(self, threads: int) -> str:
         """What was chosen for these nets, and why."""
-        architecture, width, told = self.architecture, self.width, self.chosen
+        architecture, width, choice = self.architecture, self.width, self.chosen
         shape = "-".join(map(str, architecture.widths))
         nets = "1 net" if self.count == 1 else f"{self.count:,} nets"
         if width.rows_in_lanes:
@@ -159,8 +158,8 @@ class Block:
         first, second = width.tile
         return (
             f"{nets} {shape}, batches of {self.task.batch}: {how}, tiles of {first} units x "
-            f"{second}, {self.task.tile} rows at a time; estimated {told.seconds * 1e6:,.3g} us a "
-            f"step of all ({other}: {told.other * 1e6:,.3g} us)"
+            f"{second}, {self.task.tile} rows at a time; estimated {choice.seconds * 1e6:,.3g} us "
+            f"a step of all ({other}: {choice.other * 1e6:,.3g} us)"
         )
 
 
@@ -247,20 +246,21 @@ def _task(
     width: LaneWidth, dtype: Any,
 ) -> Task:  # fmt: skip
     """Numbers for the kernels. rows : of the training, of the validation."""
-    tile = architecture.batch
+    batch = architecture.longest_batch(rows[0])
+    tile = batch
     if not architecture.batch_norm:  # which needs a whole batch at each layer
-        tile, _ = cost_model.tile_of(architecture, width, architecture.batch, dtype)
+        tile, _ = cost_model.tile_of(architecture, width, batch, dtype)
     least = tile if not width.rows_in_lanes else 0
     looked_at = layout.ACCUMULATION_BLOCK if width.rows_in_lanes else cost_model.SMALLEST_TILE
     validation_tile = min(
         rows[1],
         max(least, cost_model.tile_of(architecture, width, looked_at, dtype, trains=False)[0]),
     )
-    full, last = divmod(rows[0], architecture.batch)
-    batch_tiles = -(-architecture.batch // tile)
+    full, last = divmod(rows[0] - (batch - architecture.batch), architecture.batch)
+    batch_tiles = -(-batch // tile)
     training_tiles = full * batch_tiles + -(-last // tile)
     # where lanes are rows, batch norm runs along the parameters of a net, which are in one lane
-    fused = architecture.batch <= min(tile, layout.ACCUMULATION_BLOCK) and not (
+    fused = batch <= min(tile, layout.ACCUMULATION_BLOCK) and not (
         architecture.clips_norm or (width.rows_in_lanes and architecture.batch_norm)
     )
     stride = cost_model.row_stride(-(-max(tile, validation_tile) // (width.rows or 1)))
@@ -270,6 +270,7 @@ def _task(
         outputs=architecture.widths[-1],
         parameters=layers.parameters,
         batch=architecture.batch,
+        longest_batch=batch,
         tile=tile,
         stride=stride,
         record_every=architecture.every,
@@ -282,7 +283,7 @@ def _task(
         loss=LOSS_CODES[architecture.loss],
         optimizer=architecture.optimizer,
         score=score,
-        counts=architecture.widths[-1] if score == scores.RESIDUALS else 1,
+        counts=architecture.widths[-1] if score == codes.RESIDUALS else 1,
         mean=int(architecture.mean),
         fused=int(fused),
         weighted=int(weighted or architecture.class_weight is not None),
@@ -302,11 +303,11 @@ def _task(
 def score_code(target: Target, architecture: Architecture) -> int:
     """What the score of nets of this architecture counts."""
     if target.kind == "numbers":
-        return scores.RESIDUALS
+        return codes.RESIDUALS
     largest = architecture.widths[-1] > 1 and (
         target.kind == "labels" or architecture.output == "softmax"
     )
-    return scores.LARGEST if largest else scores.SIDES
+    return codes.LARGEST if largest else codes.SIDES
 
 
 def make_plan(

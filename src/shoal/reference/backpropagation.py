@@ -93,7 +93,7 @@ def pass_back(
     >>> errors[0].round(3), deltas[0].round(3)
     (array([[0.953]]), array([[0.043]]))
     """
-    told = huber_delta, quantile
+    parameters = huber_delta, quantile
     w = 1 if row_weights is None else np.asarray(row_weights, y.dtype)[:, np.newaxis]
 
     def clipped(delta: Array, limit: Array | int) -> Array:
@@ -102,8 +102,8 @@ def pass_back(
         )
 
     names = layer_names(activations, len(weights) - 1)
-    errors = [output_error(layers[-1], y, loss, *told) * w]
-    deltas = [clipped(output_delta(sums[-1], layers[-1], y, output, loss, *told), 1) * w]
+    errors = [output_error(layers[-1], y, loss, *parameters) * w]
+    deltas = [clipped(output_delta(sums[-1], layers[-1], y, output, loss, *parameters), 1) * w]
     scales: list[Array] = []
     shifts: list[Array] = []
     for k in range(len(weights) - 2, -1, -1):

@@ -218,10 +218,10 @@ def learning_rate_of_epoch(
 
     Examples
     --------
-    >>> told = {"learning_rate": 1.0, "epochs": 6, "rows": 4, "warmup_epochs": 2}
-    >>> [round(learning_rate_of_epoch(e, **told, schedule="cosine"), 3) for e in range(6)]
+    >>> settings = {"learning_rate": 1.0, "epochs": 6, "rows": 4, "warmup_epochs": 2}
+    >>> [round(learning_rate_of_epoch(e, **settings, schedule="cosine"), 3) for e in range(6)]
     [0.333, 0.667, 1.0, 0.854, 0.5, 0.146]
-    >>> [learning_rate_of_epoch(e, **told, schedule="step", step_size=2) for e in (2, 3, 4, 5)]
+    >>> [learning_rate_of_epoch(e, **settings, schedule="step", step_size=2) for e in (2, 3, 4, 5)]
     [1.0, 1.0, 0.9, 0.9]
     """
     t, rate = epoch - warmup_epochs, np.float64(learning_rate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +26,28 @@ class History(NamedTuple):
     (array([1.25   , 0.3125 , 0.078125]), 'finished')
     """
 
-    recorded: Array  # numbers of the recorded epochs, from 0
+    recorded: Array  # numbers of the recorded epochs, from 1
     losses: Array  # of the training rows, each before the step that it has part in
     val_losses: Array  # of the validation rows after the epoch; NaN without validation
     scores: Array  # float64, of the validation rows if there are any, else as losses
     learning_rates: Array
     epochs: int  # whole epochs run: without that in which it diverged
     status: str  # finished, stopped (patience) or diverged
+
+
+def batches_of(n: int, batch_size: int, *, batch_norm: bool) -> list[tuple[int, int]]:
+    """Return (start, stop) of each batch. The last one may be short; with batch norm a single row
+    that would be left over joins the batch before, as one row has no variance.
+
+    Examples
+    --------
+    >>> batches_of(9, 4, batch_norm=False), batches_of(9, 4, batch_norm=True)
+    ([(0, 4), (4, 8), (8, 9)], [(0, 4), (4, 9)])
+    """
+    starts = list(range(0, n, batch_size))
+    if batch_norm and len(starts) > 1 and n - starts[-1] == 1:
+        del starts[-1]
+    return list(pairwise([*starts, n]))
 
 
 @dataclass
@@ -70,7 +86,7 @@ class Watch:
         return lower
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@np.errstate(all="ignore")
 def evaluate(
     X: Array,
     y: Array,
@@ -109,7 +125,7 @@ def evaluate(
     return mean_loss(each, w), np.nan if score is None else score_rows(layers[-1], y, score, w)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a net may diverge
+@np.errstate(all="ignore")  # a net may diverge
 def train(
     X: Array,
     y: Array,
@@ -157,8 +173,8 @@ def train(
 ) -> History:
     """Train one net. The defaults are the tutorial's.
 
-    An epoch takes the rows in batches, the last of which may be short, in the order of the data or
-    of `row_order`; one batch of all rows is never shuffled. A step, in order: forward, deltas,
+    An epoch takes the rows in `batches_of` them, in the order of the data or of `row_order`; one
+    batch of all rows is never shuffled. A step, in order: forward, deltas,
     gradients with their penalties, ``clip_norm``, weight decay, the optimizer. Weight decay is
     decoupled from the gradient (Loshchilov & Hutter, ICLR 2019): weights, and they alone, are
     multiplied by ``1 - rate weight_decay``.
@@ -243,7 +259,7 @@ def train(
     X, y = np.asarray(X, dtype), np.asarray(y, dtype)
     w = None if row_weights is None else np.asarray(row_weights, dtype)
     n, widths = len(X), [len(w) for w in weights]
-    B = n if batch_size is None else min(batch_size, n)
+    batches = batches_of(n, batch_size or n, batch_norm=bool(batch_norms))
     rates = [rounded(rate) for rate in dropout_rates(dropout, len(widths) - 1)]
 
     norms = batch_norms or ()
@@ -256,7 +272,8 @@ def train(
     seconds = [np.full_like(p, first_rate) for p in parameters]  # second moments, steps of rprop
     step = 0
 
-    recorded = np.array([e for e in range(epochs) if e % record_every == 0 or e == epochs - 1], int)
+    ends = [e + 1 for e in range(epochs) if e % record_every == 0 or e == epochs - 1]
+    recorded = np.array(ends, int)
     losses, val_losses, learning_rates = np.full((3, len(recorded)), np.nan, dtype)
     scores = np.full(len(recorded), np.nan)
     watch, best = Watch(rounded(tolerance)), None
@@ -269,11 +286,11 @@ def train(
         )
         before = [p.copy() for p in everything]
         own = seed if shuffle_seed is None else shuffle_seed
-        order = row_order(own, epoch, n) if shuffle and B < n else np.arange(n)
+        order = row_order(own, epoch, n) if shuffle and len(batches) > 1 else np.arange(n)
         each, outputs = np.empty(n, dtype), np.empty_like(y)
-        for start in range(0, n, B):
-            rows = order[start : start + B]
-            masks = dropout_masks(rates, widths, seed, epoch, start + np.arange(len(rows)), dtype)
+        for start, stop in batches:
+            rows = order[start:stop]
+            masks = dropout_masks(rates, widths, seed, epoch, np.arange(start, stop), dtype)
             sums, layers = propagate(
                 X[rows], weights, biases, activations, output, batch_norms=batch_norms, masks=masks,
                 training=True,
@@ -313,7 +330,7 @@ def train(
                 output=output, loss=loss, score=score, batch_norms=batch_norms, **of_loss,
             )  # fmt: skip
             monitored = val_loss
-        for r in np.flatnonzero(recorded == epoch):
+        for r in np.flatnonzero(recorded == epoch + 1):
             losses[r], val_losses[r], scores[r] = training, val_loss, scored
             learning_rates[r] = rate
         if watch.sees_a_lower(monitored) and patience is not None:

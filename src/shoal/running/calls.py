@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ..kernels.arguments import Data, State, Task, Workspace
-from ..kernels.lanes.vectors import LaneGroup
+from ..kernels.lane_group import LaneGroup
 from ..kernels.launching import kernels
 from ..kernels.launching.entries import Call, Kernel, Slice
 from ..kernels.launching.kernels import Training
@@ -127,7 +127,13 @@ def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
     n, L, dtype = len(rows.X), block.width.lanes, block.dtype
     tile, stride = cost_model.tile_of(block.architecture, block.width, n, dtype, trains=False)
     task = block.task._replace(
-        rows=n, batch=n, tile=tile, stride=stride, weighted=int(rows.weights is not None), panels=0
+        rows=n,
+        batch=n,
+        longest_batch=n,
+        tile=tile,
+        stride=stride,
+        weighted=int(rows.weights is not None),
+        panels=0,
     )
     trained.loss = aligned((block.groups, 1, L), dtype)
     trained.counts = aligned((block.groups, task.counts + 1, L), dtype)

@@ -33,10 +33,19 @@ class Dataset:
     rows : Rows
         To train on.
     validation : Rows or None
+    feature_names : tuple of str, or None
+        Of X's columns, where it is a frame.
     """
 
-    def __init__(self, target: Target, rows: Rows, validation: Rows | None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        rows: Rows,
+        validation: Rows | None,
+        feature_names: tuple[str, ...] | None = None,
+    ) -> None:
         self.target, self.rows, self.validation = target, rows, validation
+        self.feature_names = feature_names
         # by what of an architecture they depend on
         self._targets: dict[tuple[Any, ...], Floats] = {}
         self._weights: dict[tuple[Any, ...], NDArray[np.float64] | None] = {}

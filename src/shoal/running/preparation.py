@@ -1,22 +1,45 @@
 """Data and settings become a run: all is checked before anything is compiled."""
 
+import functools
 import os
+import sys
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..inputs.arrays import as_targets, check_inputs
 from ..inputs.checks import show
+from ..inputs.frames import check_column_names, column_names
 from ..inputs.grid import Grid
 from ..inputs.sample_weights import check_sample_weight, split_rows, take
-from ..inputs.targets import Target, as_targets, check_inputs
+from ..inputs.targets import Target, check_task
 from ..kernels.code.environment import default_threads, most_threads, register_bytes
+from ..kernels.code.telling import tell, warn
 from ..kernels.launching.parallel import check_layer
 from ..planning.plan import make_plan, order_seeds
 from .dataset import Dataset, Rows
 from .progress import monitor
 from .run import Run
+
+
+class Request(NamedTuple):
+    """What a call asks for besides its nets, as the user gave it."""
+
+    sample_weight: Any = None
+    task: Any = "auto"
+    progress: Any = None
+    threads: Any = None
+    verbose: Any = False
+
+
+class Known(NamedTuple):
+    """What this training's data do not decide, as it was before."""
+
+    target: Target
+    feature_names: tuple[str, ...] | None = None
+    epochs: int = 0  # that the net was trained for
 
 
 def check_threads(threads: Any) -> int | None:
@@ -56,24 +79,33 @@ def _check_rounding(grid: Grid, dtype: np.dtype[Any]) -> None:
                 )
 
 
-def _check_memory(grid: Grid, rows: int, inputs: int, outputs: int, dtype: np.dtype[Any]) -> None:
-    """Refuse nets and records that this machine's memory cannot hold, before any is asked for."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+@functools.cache
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
-    def check(size: int, named: str) -> None:
+
+def _check_memory(grid: Grid, rows: int, inputs: int, target: Target, dtype: np.dtype[Any]) -> None:
+    """Refuse nets and records that this machine's memory cannot hold, before any is asked for."""
+    memory = _memory()
+
+    def check(size: int, named: str, hint: str = "") -> None:
         if size * dtype.itemsize > memory:
             raise ValueError(
                 f"{named} must be less: this sweep needs {size * dtype.itemsize / 1e9:.3g} GB, and "
-                f"this machine's memory has {memory / 1e9:.3g} GB"
+                f"this machine's memory has {memory / 1e9:.3g} GB{hint}"
             )
 
+    classes = 1 if target.classes is None else len(target.classes)
+    outputs = target.outputs or (classes if classes > 2 else 1)
+    hint = ": task='regression' takes integers as numbers"
+    check(rows * outputs, f"y's classes = {classes}", hint if classes > 1 else "")
     lanes = 8  # at least; a net alone takes them all
     if every := grid.candidates["record_every"][0]:
         epochs = max(grid.candidates["epochs"])
         nets = max(len(grid), lanes)
         check(2 * nets * (epochs // every), f"epochs = {epochs} with record_every = {every}")
-    index = np.broadcast_to(grid.index.get("hidden", np.int32(0)), len(grid))
-    counts = np.bincount(index).tolist()
+    index = grid.index.get("hidden")
+    counts = [len(grid)] if index is None else np.bincount(index).tolist()
     for count, hidden in zip(counts, grid.candidates["hidden"], strict=True):
         parameters = sum(i * o for i, o in pairwise((inputs, *hidden, outputs)))
         # with their gradients and adam's two moments
@@ -84,7 +116,9 @@ def _check_memory(grid: Grid, rows: int, inputs: int, outputs: int, dtype: np.dt
             check(3 * lanes * largest * sum(hidden), f"batch_size = {largest} with batch_norm")
 
 
-def _check_weights(weights: NDArray[np.float64] | None, dtype: np.dtype[Any], told: str) -> None:
+def _check_weights(
+    weights: NDArray[np.float64] | None, dtype: np.dtype[Any], description: str
+) -> None:
     """Refuse row weights whose sum, or its inverse, the dtype rounds to infinity."""
     if weights is not None:
         smallest = np.finfo(dtype).smallest_normal
@@ -92,13 +126,18 @@ def _check_weights(weights: NDArray[np.float64] | None, dtype: np.dtype[Any], to
             total = weights.astype(dtype).sum()
         if not np.isfinite(total) or (weights[weights > 0] < smallest).any():
             raise ValueError(
-                f"{told} must make row weights that are 0 or at least {smallest:.3g}, with a sum "
-                f"that dtype = {dtype} can hold"
+                f"{description} must make row weights that are 0 or at least {smallest:.3g}, with "
+                f"a sum that dtype = {dtype} can hold"
             )
 
 
 def _divide(
-    X: NDArray[Any], y: Any, weights: NDArray[np.float64] | None, target: Target, given: Any
+    X: NDArray[Any],
+    y: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    target: Target,
+    given: Any,
+    feature_names: tuple[str, ...] | None,
 ) -> tuple[Rows, Rows | None]:
     """Training rows, and validation rows where there are any."""
     if given is None:
@@ -111,48 +150,67 @@ def _divide(
             )
         )
         return training, validation
+    check_column_names(given[0], feature_names, "validation[0]")
     other = check_inputs(given[0], name="validation[0]", inputs=X.shape[1], dtype=X.dtype)
-    return Rows(X, y, weights, "y"), Rows(other, given[1], None, "validation[1]")
+    labels = as_targets(given[1], len(other), "validation[1]")
+    return Rows(X, y, weights, "y"), Rows(other, labels, None, "validation[1]")
+
+
+def _target(y: NDArray[Any], request: Request, known: Known | None, grid: Grid) -> Target:
+    """What y means."""
+    task = check_task("task", request.task)
+    if known is not None:
+        is_regression = known.target.kind == "numbers"
+        if task == ("classification" if is_regression else "regression"):
+            right = "regression" if is_regression else "classification"
+            raise ValueError(f"task = {task!r} must be {right!r} or auto, as that of warm_start")
+        return known.target
+    target = Target.of(y, len(y), task)
+    if task == "auto" and (target.kind != "numbers" or "auto" in grid.candidates["loss"]):
+        if doubt := target.doubt(y):
+            warn(doubt)
+    return target
 
 
 def prepare(
     X: ArrayLike,
     y: Any,
     grid: Grid,
-    target: Target | None,
-    progress: bool | None,
-    threads: Any,
-    sample_weight: Any = None,
-    first_epoch: int = 0,
-    verbose: Any = False,
+    request: Request,
+    known: Known | None = None,
 ) -> Run:
     """Check the data and plan the nets of a grid. Nothing is compiled before all is checked."""
     inputs = check_inputs(X, dtype=grid.candidates["dtype"][0])
-    n, dtype = len(inputs), inputs.dtype
-    target = target or Target.of(y, n)
+    feature_names = known.feature_names if known else None
+    check_column_names(X, feature_names)
+    feature_names = feature_names or column_names(X)
+    n, dtype, sample_weight = len(inputs), inputs.dtype, request.sample_weight
+    labels = as_targets(y, n, "y")
+    target = _target(labels, request, known, grid)
     weights = None if sample_weight is None else check_sample_weight(sample_weight, n)
     check_layer()
-    told, threads = monitor(progress), check_threads(threads)
-    if not isinstance(verbose, bool):
-        raise TypeError(f"verbose = {show(verbose)} must be True or False")
-    as_targets(y, n, "y")
+    bar, threads = monitor(request.progress), check_threads(request.threads)
+    if not isinstance(request.verbose, bool):
+        raise TypeError(f"verbose = {show(request.verbose)} must be True or False")
     _check_rounding(grid, dtype)
-    rows, validation = _divide(inputs, y, weights, target, grid.candidates["validation"][0])
-    classes = 1 if target.classes is None else len(target.classes)
-    _check_memory(grid, len(rows.X), inputs.shape[1], target.outputs or classes, dtype)
+    rows, validation = _divide(
+        inputs, labels, weights, target, grid.candidates["validation"][0], feature_names
+    )
+    _check_memory(grid, len(rows.X), inputs.shape[1], target, dtype)
     counts = (len(rows.X), 0 if validation is None else len(validation.X))
     orders = order_seeds(grid)
     plan = make_plan(
         grid, orders, target, counts, inputs.shape[1], dtype, register_bytes(),
-        threads or default_threads(), weights is not None, first_epoch,
+        threads or default_threads(), weights is not None, known.epochs if known else 0,
     )  # fmt: skip
-    if verbose:
+    if request.verbose:
         if threads and threads > most_threads():
-            print(f"threads = {threads}: numba has {most_threads()}, which divide the nets")
+            most = most_threads()
+            tell(f"threads = {threads}: numba has {most}, which divide the nets", sys.stdout)
         for block in plan.blocks:
-            print(block.describe(threads or default_threads()))
-    dataset = Dataset(target, rows, validation)
-    run = Run(plan, grid, dataset, orders, threads, told)
+            tell(block.describe(threads or default_threads()), sys.stdout)
+    dataset = Dataset(target, rows, validation, feature_names)
+    run = Run(plan, grid, dataset, orders, threads, bar)
     for block in plan.blocks:
         architecture = block.architecture
         for part in (rows, validation):

@@ -1,13 +1,17 @@
 """What a run tells its user: a progress bar, and a word before the first compilation."""
 
+import functools
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from ..inputs.checks import show
-from ..kernels.code import compilation
+from ..kernels.code import cache, objects
+from ..kernels.code.telling import log, tell
+
+P = ParamSpec("P")
 
 _SHORT = 0.05  # an estimate, in seconds: of runs that take a second none was a tenth of it
 
@@ -30,11 +34,27 @@ class Monitor:
     @contextmanager
     def reporting_compilation(self) -> Iterator[None]:
         """Call `compiling` where something is compiled in the block."""
-        compilation.before_compiling.append(self.compiling)
+        objects.before_compiling.append(self.compiling)
         try:
             yield
         finally:
-            compilation.before_compiling.remove(self.compiling)
+            objects.before_compiling.remove(self.compiling)
+
+
+def _only_telling(
+    method: Callable[Concatenate["Bar", P], None],
+) -> Callable[Concatenate["Bar", P], None]:
+    """Decorator of what must not end a training: where it fails, the bar is silent from then on."""
+
+    @functools.wraps(method)
+    def tell(self: "Bar", *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            self._bar = None
+            log.debug("the progress bar has ended: %r", error)
+
+    return tell
 
 
 class Bar(Monitor):
@@ -47,15 +67,16 @@ class Bar(Monitor):
     """
 
     _said = False  # in this process
-    _bar: Any
+    _bar: Any = None
 
     def __init__(self, always: bool) -> None:
         self._always = always
 
+    @_only_telling
     def begin(self, nets: int, seconds: float) -> None:
         """Open the bar, where the run may be long enough for one."""
         self._bar = None
-        if not self._always and seconds < _SHORT:
+        if sys.stderr is None or (not self._always and seconds < _SHORT):
             return
         with warnings.catch_warnings():
             # that a notebook has no ipywidgets: the bar is of text there
@@ -73,6 +94,7 @@ class Bar(Monitor):
             leave=self._always,
         )
 
+    @_only_telling
     def advance(self, nets: float) -> None:
         """Move the bar on."""
         if self._bar is None:
@@ -85,13 +107,15 @@ class Bar(Monitor):
         """Say why the first run takes longer."""
         if not Bar._said:
             Bar._said = True
-            print(
-                "shoal: compiling its kernels for this machine; this happens once, "
-                "and takes 10 to 30 seconds",
-                file=sys.stderr,
-                flush=True,
+            reason = cache.problem()
+            where = f"happens in each process (nothing is kept in {cache.directory()}: {reason})"
+            tell(
+                "shoal: compiling its kernels for this machine; this "
+                f"{where if reason else 'happens once'}, and takes 10 to 30 seconds",
+                sys.stderr,
             )
 
+    @_only_telling
     def end(self) -> None:
         """Close the bar."""
         if self._bar is not None:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from ..inputs.grid import Grid
 from ..kernels.code.environment import default_threads
+from ..kernels.code.telling import warn_of_result
 from ..kernels.launching import parallel
+from ..kernels.launching.slices import STOPPED
 from ..kernels.layout import INTERRUPTED, RUNNING, STATUS
 from ..planning.plan import Plan
 from .calls import TrainingCalls, compile_for, evaluation_call, initialisation_call
@@ -18,6 +20,7 @@ from .dataset import Dataset
 from .interrupts import noting
 from .progress import Monitor
 from .scheduler import Scheduler
+from .scores import r_squared
 from .state import Trained, allocate
 
 # Weights whose drawing is worth starting threads: about a millisecond's.
@@ -115,10 +118,11 @@ class Run:
             for trained in self.trained
         ]
         for trained in self.trained:
-            trained.loss, trained.counts = None, None
+            trained.loss, trained.scores = None, None
         if self.interrupted and sum(seconds) > _PATIENCE:
             return
-        threads = self.threads if sum(seconds) > _WORTH_THREADS else 1
+        is_long = sum(seconds) > _WORTH_THREADS
+        threads = self.threads if is_long else 1
         calls = [evaluation_call(trained, self.dataset, threads) for trained in self.trained]
         slices = [
             (number, *part, 0, 0)
@@ -128,14 +132,50 @@ class Run:
         control = parallel.new_control()
 
         def stop() -> None:
-            control[parallel.STOPPED] = 1
+            control[STOPPED] = 1
 
         try:
-            with noting(stop):
+            with noting(stop) if is_long else nullcontext():
                 parallel.launch_all(calls, slices, threads, control)
         except KeyboardInterrupt:
             self.interrupted = True
             raise
+        self._score()
+
+    def train_and_evaluate(self, train: Callable[[], object], warning: str) -> None:
+        """Train and evaluate. Ctrl-C ends that with a warning, and what there is is kept.
+
+        Parameters
+        ----------
+        train : callable
+            Calls `train` once.
+        warning : str
+        """
+        try:
+            train()
+            self.evaluate()
+        except KeyboardInterrupt as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # a second one, as threads ended
+                raise
+            self.interrupted = True
+            warn_of_result(warning)
+            self.evaluate()
+
+    def _score(self) -> None:
+        """Scores from what was counted: now, as the user's y may change later."""
+        dataset = self.dataset
+        variations: dict[tuple[str, str], NDArray[np.float64]] = {}
+        for trained in self.trained:
+            assert trained.counts is not None
+            counts = trained.counts.astype(np.float64)
+            if dataset.target.kind != "numbers":
+                trained.scores = counts[:, 0] / counts[:, -1]
+                continue
+            architecture = trained.block.architecture
+            key = (architecture.loss, architecture.output)
+            if key not in variations:
+                variations[key] = dataset.variation(architecture, dataset.scored.weights)
+            trained.scores = r_squared(counts[:, :-1], variations[key])
 
 
 def _parts(count: int, parts: int) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..kernels import layout
 from ..kernels.launching import parallel
 from ..kernels.launching.entries import Call
-from ..kernels.launching.parallel import NOT_TAKEN
+from ..kernels.launching.slices import NOT_TAKEN, STOPPED
 from ..planning.plan import Piece, Plan, cut
 from .calls import TrainingCalls
 from .interrupts import noting
@@ -135,7 +135,7 @@ class Scheduler:
         try:
             with noting(self._stop), self.calls.following():
                 try:
-                    while self._active and not self._control[parallel.STOPPED]:
+                    while self._active and not self._control[STOPPED]:
                         self._launch()
                 finally:
                     for active in self._active:
@@ -144,7 +144,7 @@ class Scheduler:
             self.monitor.end()
 
     def _stop(self) -> None:
-        self._control[parallel.STOPPED] = 1
+        self._control[STOPPED] = 1
 
     @property
     def _nets(self) -> int:
@@ -154,6 +154,8 @@ class Scheduler:
         """Pieces of a block from an epoch on, each with its cost: to the last epoch, or until the
         block is to be repacked."""
         trained = self.trained[number]
+        if epoch >= trained.block.last_epoch:
+            return []
         block, ends = trained.block, trained.ends()
         running = np.flatnonzero(ends > epoch)
         if not len(running):

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from ..inputs.grid import Grid
 from ..inputs.settings import dropout_rates
-from ..kernels import layout
+from ..kernels import codes, layout
 from ..kernels.arguments import State
 from ..kernels.layout import FINISHED, RUNNING, STATUS
 from ..kernels.memory import aligned_all
-from ..kernels.step import optimizers
 from ..planning.architecture import SCHEDULE_CODES
 from ..planning.plan import Block
 
@@ -44,20 +43,18 @@ def _or_infinity(value: float | None) -> float:
 def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
     """The scalars of optimizer and loss, (groups, RATE_FIELDS, L)."""
     names = {
-        optimizers.RATE: "learning_rate",
-        optimizers.MOMENTUM_RATE: "momentum",
-        optimizers.RHO: "rho",
-        optimizers.BETA_1: "beta_1",
-        optimizers.BETA_2: "beta_2",
-        optimizers.EPSILON: "epsilon",
-        optimizers.L1: "l1",
-        optimizers.L2: "l2",
-        optimizers.WEIGHT_DECAY: "weight_decay",
-        optimizers.CLIP_DELTA: "clip_delta",
-        optimizers.CLIP_NORM: "clip_norm",
-        optimizers.LOSS_PARAMETER: "huber_delta"
-        if block.architecture.loss == "huber"
-        else "quantile",
+        layout.RATE: "learning_rate",
+        layout.MOMENTUM_RATE: "momentum",
+        layout.RHO: "rho",
+        layout.BETA_1: "beta_1",
+        layout.BETA_2: "beta_2",
+        layout.EPSILON: "epsilon",
+        layout.L1: "l1",
+        layout.L2: "l2",
+        layout.WEIGHT_DECAY: "weight_decay",
+        layout.CLIP_DELTA: "clip_delta",
+        layout.CLIP_NORM: "clip_norm",
+        layout.LOSS_PARAMETER: "huber_delta" if block.architecture.loss == "huber" else "quantile",
     }
     with np.errstate(over="ignore"):  # a rate beyond float32 is infinite, and its net diverges
         for row, name in names.items():
@@ -137,7 +134,7 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
         "params": size,
         "optimizer_state": block.state_size,
         "best": size if architecture.keeps_best else 0,
-        "rates": optimizers.RATE_FIELDS,
+        "rates": layout.RATE_FIELDS,
         "dropout": len(architecture.widths) - 1 if drops else 0,
         "alive": 1,
         "losses": records,
@@ -153,15 +150,15 @@ def allocate(block: Block, grid: Grid, orders: NDArray[np.uint64], dtype: Any) -
         progress=progress,
         **aligned_all({name: (G, count, L) for name, count in rows.items()}, dtype),
     )
-    for told in (state.losses, state.scores, state.val_losses, state.learning_rates):
-        told.fill(np.nan)
+    for recorded in (state.losses, state.scores, state.val_losses, state.learning_rates):
+        recorded.fill(np.nan)
     state.alive[:, 0] = running
     _set_start(state.params, block)
     _set_rates(state.rates, block, lanes)
     if drops:
         _set_dropout(state.dropout, block, grid)
-    if architecture.optimizer == optimizers.RPROP:  # its steps begin at the learning rate
-        state.optimizer_state[:, P : 2 * P] = state.rates[:, [optimizers.RATE]]
+    if architecture.optimizer == codes.RPROP:  # its steps begin at the learning rate
+        state.optimizer_state[:, P : 2 * P] = state.rates[:, [layout.RATE]]
     return state
 
 
@@ -177,6 +174,7 @@ class Trained:
         Of the scored rows, where it was evaluated.
     counts : (groups, counts + 1, L) array or None
         What the score counts; the last is the rows' weight.
+    scores : (groups, L) array or None
     """
 
     block: Block
@@ -184,6 +182,7 @@ class Trained:
     seconds: float = 0.0
     loss: Floats | None = None
     counts: Floats | None = None
+    scores: Floats | None = None
 
     @property
     def params(self) -> Floats:
@@ -212,7 +211,7 @@ class Trained:
         block, state = self.block, self.state
         (inputs, units), L = block.architecture.widths[:2], block.width.rows
         count, P = inputs * units, block.task.parameters
-        moments = optimizers.STATE_PER_PARAMETER[block.architecture.optimizer]
+        moments = codes.STATE_PER_PARAMETER[block.architecture.optimizer]
         shape = (units // L, L, inputs) if to_panels else (units // L, inputs, L)
         for g in range(start, stop):
             parts = (state.optimizer_state[g, k * P :][:count] for k in range(moments))

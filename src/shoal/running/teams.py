@@ -6,13 +6,15 @@ which would wait for itself for ever.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from threading import Semaphore, get_native_id
 from typing import Any
 
 from ..kernels.launching import parallel
 from ..kernels.launching.entries import Call
-from ..kernels.rows_in_lanes.team import ARRIVALS, PARTS, STOPPED, TOO_LONG, WAITED
+from ..kernels.launching.threads import Helpers
+from ..kernels.teams import ARRIVALS, PARTS, STOPPED, TOO_LONG, WAITED
 
 
 class Team:
@@ -34,30 +36,43 @@ class Team:
         """Follow the leader's launches of the block, until its end, however that comes.
 
         The threads stay between them: a new one often starts on the leader's core, and takes
-        milliseconds to leave it.
+        milliseconds to leave it. The leader begins once all are there, and goes alone where one
+        cannot be: no more threads can be started, or Python's threads are none, as with gevent.
         """
         team, parts = self.team, range(1, 1 + len(self.follow.arguments))
         team[STOPPED] = team[WAITED] = 0
         team[ARRIVALS:] = 0
+        leader, there = get_native_id(), Semaphore(0)
 
         def run(part: int) -> None:
+            is_beside = get_native_id() != leader
+            if not is_beside:
+                self._dissolve()
+            there.release()
+            if not is_beside:
+                return
             call = self.follow.of_thread(part - 1)
             try:
                 parallel.launch([call], [(0, group, group + 1, part, part + 1)])
             finally:
                 team[STOPPED] = 1  # a thread that is gone must not be waited for
 
-        with ThreadPoolExecutor(len(parts)) as pool:
-            try:
-                futures = [pool.submit(run, part) for part in parts]
-                yield
-            finally:
-                team[STOPPED] = 1
-            for future in futures:
-                future.result()
+        helpers = Helpers([partial(run, part) for part in parts])
+        if helpers.count < len(parts):
+            self._dissolve()
+        for _ in range(helpers.count):
+            there.acquire()
+        try:
+            yield
+        finally:
+            team[STOPPED] = 1
+            helpers.join()
 
     def after_launch(self) -> None:
         """Let the leader go on alone where other processes have had the cores."""
         if self.team[WAITED] > TOO_LONG:
-            self.team[STOPPED], self.team[PARTS] = 1, 1
+            self._dissolve()
         self.team[WAITED] = 0
+
+    def _dissolve(self) -> None:
+        self.team[STOPPED], self.team[PARTS] = 1, 1

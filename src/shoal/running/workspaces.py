@@ -15,8 +15,7 @@ from ..kernels.layout import (
     SHARED_ORDER,
 )
 from ..kernels.memory import aligned, aligned_all
-from ..kernels.rows_in_lanes import team
-from ..kernels.step import optimizers, random
+from ..kernels.teams import new_team
 from ..planning.architecture import Architecture
 from ..planning.cost_model import LaneWidth
 from ..planning.plan import Block
@@ -61,9 +60,9 @@ def _workspace(
     }
     arrays = aligned_all(shapes, dtype)
     arrays["order"] = np.zeros(order, np.int32)
-    arrays["words"] = np.zeros(4 * random.RUN, np.uint32)
+    arrays["words"] = np.zeros(4 * layout.RUN, np.uint32)
     if width.rows_in_lanes:
-        arrays["team"], arrays["loaded"] = team.new_team(1), np.full(slots, -1, np.int64)
+        arrays["team"], arrays["loaded"] = new_team(1), np.full(slots, -1, np.int64)
         arrays["starts"] = np.zeros(tile, np.int64)
     else:
         arrays["rows_of_lanes"] = np.zeros((tile, lanes), np.int32)
@@ -85,12 +84,12 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
         "values": units * stride,
         "deltas": units * stride,
         "gradient": block.width.tile[0] * widest + widest if task.fused else P,
-        "total": P if task.batch > ACCUMULATION_BLOCK else 0,
+        "total": P if task.longest_batch > ACCUMULATION_BLOCK else 0,
         "sums": _sums(task),
         "partials": PARTIALS,
         "snapshot": snapshot,
         "marks": layout.MARK_FIELDS,
-        "step": optimizers.STEP_FIELDS,
+        "step": layout.STEP_FIELDS,
         "shared_inputs": task.tile * task.inputs,
         "shared_targets": task.tile * task.outputs,
         "shared_weights": task.tile,
@@ -141,11 +140,11 @@ def _rows_in_lanes_workspace(
     if P:
         rows |= {
             "gradient": P,
-            "total": P if task.batch > ACCUMULATION_BLOCK else 0,
+            "total": P if task.longest_batch > ACCUMULATION_BLOCK else 0,
             "partials": PARTIALS,
             "snapshot": snapshot,
             "marks": layout.MARK_FIELDS,
-            "step": optimizers.STEP_FIELDS,
+            "step": layout.STEP_FIELDS,
             "value_rows": sum(padded[1:]) * L * stride,
             "delta_rows": sum(padded[1:]) * L * stride,
             "transposed_gradient": max(i * L * o for i, o in pairwise(padded)),
@@ -189,10 +188,10 @@ def team_workspaces(block: Block, dtype: Any, parts: int) -> list[Workspace]:
     first, P = training_workspace(block, dtype), block.task.parameters
     if parts == 1:
         return [first]
-    divides = block.task.batch > ACCUMULATION_BLOCK
+    divides = block.task.longest_batch > ACCUMULATION_BLOCK
     blocks = parts * max(1, min(_MOST_BLOCKS, _BLOCK_NUMBERS // P)) if divides else 1
     shared = {name: getattr(first, name) for name in _OF_THE_NET}
-    own = {"team": team.new_team(parts, blocks)}
+    own = {"team": new_team(parts, blocks)}
     if divides:
         shared["gradient"] = aligned((blocks * P, 1), dtype)
         if block.slots > 1:

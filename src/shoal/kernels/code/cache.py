@@ -1,37 +1,27 @@
 """The files of compiled code.
 
-They are in a private directory, named by the versions of numba and Python, the mode, and a hash of
-the sources of this package: numba's own cache would not see an edit in a file that a kernel calls,
-and breaks on a truncated entry. An entry that cannot be read is deleted, and compiled again; where
-nothing can be written, each process compiles.
+They are in a directory named by a hash of the sources of this package, and the mode: numba's own
+cache would not see an edit in a file that a kernel calls, and breaks on a truncated entry. An entry
+that cannot be read is deleted, and compiled again; where nothing can be written, each process
+compiles what it does not find.
 """
 
 import contextlib
 import hashlib
 import logging
 import os
+import secrets
 import stat
-import sys
 import tempfile
 from pathlib import Path
 
-import numba
-
 from .environment import CHECKED
+from .sources import source_hash
 
-_SOURCES = Path(__file__).parents[1]
+_PREBUILT = Path(__file__).parents[1] / "prebuilt"  # of wheels: see hatch_build.py
 _DIGEST = hashlib.sha256().digest_size
 
 log = logging.getLogger("shoal")
-
-
-def source_hash(sources=_SOURCES):
-    """Hash of the names and contents of all modules of the kernels."""
-    digest = hashlib.sha256()
-    for path in sorted(sources.rglob("*.py")):
-        name = path.relative_to(sources).as_posix()
-        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 def directory():
@@ -39,37 +29,87 @@ def directory():
 
     ``SHOAL_CACHE_DIR``, or ``NUMBA_CACHE_DIR``, or the user's cache directory is its parent.
     """
-    parent = os.environ.get("SHOAL_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
-    if not parent:
-        parent = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    python = f"py{sys.version_info.major}{sys.version_info.minor}"
-    mode = "checked" if CHECKED else "fast"
-    return Path(parent) / "shoal" / f"{source_hash()}-{python}-numba{numba.__version__}-{mode}"
+    return _parent() / "shoal" / f"{source_hash()}-{'checked' if CHECKED else 'fast'}"
+
+
+def _parent():
+    named = os.environ.get("SHOAL_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
+    return Path(named) if named else _cache_of_user() or _temporary()
+
+
+def _cache_of_user():
+    """The user's cache directory; None where there is no home: none is known, or that of users
+    without a name in containers, the root."""
+    named, home = os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~")
+    if os.path.isabs(named):  # others are to be ignored: the XDG Base Directory Specification
+        return Path(named)
+    return Path(home, ".cache") if os.path.isabs(home) and home != "/" else None
+
+
+def _temporary():
+    """For a user without a home, as in containers that run under a bare number."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"shoal-{user}"
+
+
+def is_temporary():
+    """Whether the cache is in the temporary directory, as there is no home."""
+    return _parent() == _temporary()
+
+
+def danger():
+    """Why nothing may be read from the cache; None where it may.
+
+    Entries are run, so the directory must belong to this user or to root, and be closed to
+    others; one in the temporary directory with those that lead there.
+    """
+    if source_hash() is None:
+        return "the sources of its kernels cannot be read, and so not be told apart"
+    path = directory()
+    try:
+        for place in [path, *path.parents[:2]] if is_temporary() else [path]:
+            status = place.lstat() if is_temporary() else place.stat()
+            if hasattr(os, "getuid") and status.st_uid not in (0, os.getuid()):
+                return "it belongs to another user"
+            if stat.S_IMODE(status.st_mode) & 0o022:
+                return "other users may write to it"
+    except OSError as error:
+        return f"it cannot be made: {error.strerror}"
+    return None if os.access(path, os.R_OK | os.X_OK) else "it cannot be read"
 
 
 def problem():
-    """Why the cache directory, made if need be, cannot be used; None where it can.
-
-    Entries are unpickled, so the directory must belong to this user and be closed to others.
-    """
-    path = directory()
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError as error:
-        return f"it cannot be made: {error.strerror}"
-    if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        return "it belongs to another user"
-    if stat.S_IMODE(status.st_mode) & 0o022:
-        return "other users may write to it"
-    return None if os.access(path, os.W_OK | os.X_OK) else "it cannot be written"
+    """Why nothing can be kept in the cache directory, made if need be; None where it can."""
+    if source_hash() is not None:
+        with contextlib.suppress(OSError):  # which `danger` finds
+            for place in reversed([directory(), *directory().parents[:2]]):
+                place.mkdir(mode=0o755, parents=True, exist_ok=True)
+    reason = danger()
+    if reason is None and not os.access(directory(), os.W_OK | os.X_OK):
+        return "it cannot be written"
+    return reason
 
 
 def path_of(name, key):
     """File of an entry, or None where there is no cache. key : str, all that code depends on."""
-    if problem() is not None:
+    problem()
+    if danger() is not None:
         return None
-    return directory() / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
+    return directory() / _file_name(name, key)
+
+
+def prebuilt():
+    """Directory of what came compiled with the package, whether or not there is one."""
+    return _PREBUILT / directory().name
+
+
+def prebuilt_path_of(name, key):
+    """File of an entry that came with the package, whether or not it is there."""
+    return prebuilt() / _file_name(name, key)
+
+
+def _file_name(name, key):
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
 
 
 def load(path, rebuild):
@@ -84,20 +124,22 @@ def load(path, rebuild):
         return rebuild(payload)
     except Exception as error:  # whatever is wrong with an entry, compiling again mends it
         log.warning("%s cannot be loaded and is compiled again: %r", path, error)
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if _PREBUILT not in path.parents:
+            with contextlib.suppress(OSError):
+                path.unlink()
         return None
 
 
 def save(path, payload):
     """Write an entry, whole or not at all. payload : bytes."""
-    temporary = None
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return  # who waits for the compiler is told
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = file.name
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
             file.write(hashlib.sha256(payload).digest() + payload)
         os.replace(temporary, path)
     except OSError as error:  # a full disk must not stop a training
         log.warning("%s cannot be written: %s", path, error)
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -4,24 +4,19 @@ With numba's insides (`numba_internals`) kernels start faster. Where a new relea
 changed them, everything is compiled with what numba publishes: slower to start, with the same bits.
 """
 
-import contextlib
 import functools
-import gc
-import threading
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numba
 
+from . import machine_code as native
+from . import objects
 from .environment import CHECKED, jit_is_on
+from .telling import warn_of_result
 
 # error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is
 # a promise.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": CHECKED}
-
-# Called before something is compiled, which takes seconds: the layers above may tell the user.
-before_compiling: list[Callable[[], None]] = []
 
 
 @functools.cache
@@ -34,12 +29,12 @@ def internals() -> Any:
     except Exception as error:
         reason = repr(error)
     if reason is None:
+        objects.locks.append(numba_internals.global_compiler_lock)
         return numba_internals
-    warnings.warn(
+    warn_of_result(
         f"numba {numba.__version__} differs from what Shoal assumes ({reason}): kernels are "
         "compiled in each process, which takes minutes, and give the same results",
         RuntimeWarning,
-        stacklevel=2,
     )
     return None
 
@@ -60,47 +55,29 @@ def device_function(function=None, *, inline=None):
     return internals().device_function(function, inline, _OPTIONS)
 
 
-def _announce():
-    for call in before_compiling:
-        call()
+def machine_code(function: Any, signature: Any, symbol: str) -> Any:
+    """What a function of a block of words is compiled to.
 
-
-@contextlib.contextmanager
-def _without_collector():
-    """Compiling makes millions of objects that stay: looking for garbage takes a tenth of it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-_COMPILING = threading.RLock()  # two threads would compile the same thing twice
-
-
-def entry(function, name, signature):
-    """A C function that is compiled, or loaded from the disk; ``.address`` is where it is.
-
-    name : what tells it apart from all others of its signature.
+    Returns
+    -------
+    bytes or numba.CFunc
+        An object file with a C function of this name; with what numba publishes one of its own.
     """
-    with _COMPILING, _without_collector():
-        if internals() is None:
-            _announce()
-            return numba.cfunc(signature, **_OPTIONS)(function)
-        return internals().entry(function, name, signature, _announce, _OPTIONS)
+    if internals() is None:
+        return numba.cfunc(signature, **_OPTIONS)(function)
+    bitcode, name = internals().module_of(function, signature, _OPTIONS)
+    return native.object_file(native.bundle(bitcode, name, symbol))
 
 
-def cached(**options):
+def cached(**options: Any) -> Any:
     """Decorator of a function without device functions that Python calls; it releases the GIL."""
 
-    def decorate(function):
+    def decorate(function: Any) -> Any:
         if not jit_is_on():
             return function
         all_options = {**_OPTIONS, "nogil": True, **options}
         if internals() is None:
             return numba.njit(**all_options)(function)
-        return internals().cached(function, _announce, all_options)
+        return internals().cached(function, objects.announce, all_options)
 
     return decorate

@@ -1,17 +1,17 @@
 """What Shoal uses of numba that numba does not publish, and so may change in any release.
 
-It makes kernels start faster, and some run faster: device functions are linked into their kernel
-and optimised there, once; loops are not unrolled; files hold machine code alone. `problem` tests
-what is assumed of numba. Where it finds something, `compilation` does with what numba publishes.
+It makes kernels start faster, and some run faster: device functions are linked into their kernel,
+which is optimised once, by `machine_code`. `problem` tests what is assumed of numba. Where it finds
+something, `compilation` does with what numba publishes.
 """
 
 import pickle
+import sys
 
-from llvmlite import binding as llvm
-from numba import config, njit, types
+import numba
+from numba import njit, types
 from numba.core import (
     caching,
-    ccallback,
     codegen,
     compiler,
     compiler_machinery,
@@ -20,6 +20,7 @@ from numba.core import (
     typing,
     untyped_passes,
 )
+from numba.core.compiler_lock import global_compiler_lock
 
 from . import cache
 
@@ -34,7 +35,6 @@ class _DeviceLibrary(codegen.JITCodeLibrary):
 
     def finalize(self):
         self._raise_if_finalized()
-        _DEVICE_FUNCTIONS.update(function.name for function in _defined(self._final_module))
         for library in dict.fromkeys(self._linking_libraries):
             if hasattr(library, "_reload_init"):  # in newer versions of numba
                 self._reload_init.update(library._reload_init)
@@ -67,53 +67,7 @@ class _OutlinedLibrary(_DeviceLibrary):
         super().add_ir_module(ir_module)
 
 
-_DEVICE_FUNCTIONS: set[str] = set()  # names in LLVM
-
-# The size up to which LLVM inlines a function, four times its own, so that activations are inlined:
-# one net 4-8-3 takes 0.95 of the time.
-_INLINING_THRESHOLD = 1000
-
-
-def _defined(module):
-    return [function for function in module.functions if not function.is_declaration]
-
-
-class _KernelLibrary(codegen.JITCodeLibrary):
-    """Code of a kernel and its device functions, which nobody else calls: so what one of them does
-    not read of its arguments need not be handed over."""
-
-    def _optimize_final_module(self):
-        """numba's passes, but loops are not unrolled: a small net's loops run once or twice, and
-        what LLVM computes before an unrolled one took longer than the loop. One net 3-4-1 takes
-        0.65 of the time, a sweep of them 0.9, larger nets 0.95 to 1."""
-        functions = [f for f in _defined(self._final_module) if f.name in _DEVICE_FUNCTIONS]
-        for number, function in enumerate(functions):
-            function.linkage = "internal"
-            # the linker would take it for another one of its name, which is called in another way
-            function.name = f"shoal_device_{number}"
-        for level in (0, config.OPT):  # at first only what is said to be inlined is
-            options = llvm.create_pipeline_tuning_options(level)
-            options.loop_unrolling = False
-            options.loop_vectorization = level > 0
-            if level > 0:
-                options.inlining_threshold = _INLINING_THRESHOLD
-            builder = llvm.create_pass_builder(self._codegen._tm, options)
-            builder.getModulePassManager().run(self._final_module, builder)
-
-    def serialize_using_object_code(self):
-        """The machine code, and what numba looks up in it: only the names that it defines. The
-        whole of it, which others could link, took a tenth of the time of a process's first sweep
-        to read."""
-        name, kind, (machine_code, bitcode) = super().serialize_using_object_code()
-        whole = llvm.parse_bitcode(bitcode)
-        functions = (f'define void @"{f.name}"() {{ ret void }}' for f in _defined(whole))
-        others = (v.name for v in whole.global_variables if not v.is_declaration)
-        variables = (f'@"{name}" = global i8 0' for name in others)
-        names = llvm.parse_assembly("\n".join((*functions, *variables)))
-        return name, kind, (machine_code, names.as_bitcode())
-
-
-def _pipeline(name, library, keeps_object=False):
+def _pipeline(name, library):
     """A compiler that puts code into a library of this class."""
 
     @compiler_machinery.register_pass(mutates_CFG=False, analysis_only=True)
@@ -124,10 +78,8 @@ def _pipeline(name, library, keeps_object=False):
             compiler_machinery.FunctionPass.__init__(self)
 
         def run_pass(self, state):
-            target = state["targetctx"]
-            state["library"] = library(target.codegen(), state["func_id"].func_qualname)
-            if keeps_object:
-                state["library"].enable_object_caching()
+            maker = state["targetctx"].codegen()
+            state["library"] = library(maker, state["func_id"].func_qualname)
             return False
 
     class Compiler(compiler.CompilerBase):
@@ -142,10 +94,8 @@ def _pipeline(name, library, keeps_object=False):
 
 _DeviceCompiler = _pipeline("device_library", _DeviceLibrary)
 _OutlinedCompiler = _pipeline("outlined_library", _OutlinedLibrary)
-_KernelCompiler = _pipeline("kernel_library", _KernelLibrary, keeps_object=True)
 
-# Device functions are called from kernels alone, and come to the disk inside them. None of these
-# functions counts references.
+# Python calls no device function. None of these functions counts references.
 _OPTIONS = {"_nrt": False}
 _DEVICE_OPTIONS = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -199,13 +149,14 @@ class _Cache(caching.FunctionCache):
 
     _impl_class = _Results
 
-    def __init__(self, function, name, announce):
+    def __init__(self, function, announce):
         super().__init__(function)
-        self._entry_name, self._announce = name, announce
+        self._entry_name, self._announce = function.__name__, announce
 
     def _path(self, signature, generator):
-        key = f"{self._entry_name} {signature} {generator.magic_tuple()}"
-        return cache.path_of(self._entry_name.split()[0], key)
+        versions = f"numba {numba.__version__}, Python {sys.version_info[:2]}"
+        key = f"{self._entry_name} {signature} {generator.magic_tuple()} {versions}"
+        return cache.path_of(self._entry_name, key)
 
     def load_overload(self, sig, target_context):
         # numba refreshes the context here: 0.25 s that code which is only loaded does not need
@@ -223,21 +174,18 @@ class _Cache(caching.FunctionCache):
             cache.save(path, serialize.dumps(self._impl.reduce(data)))
 
 
-def entry(function, name, signature, announce, options):
-    """Compile or load a C function. name : a word, and what else tells it apart."""
-    made = ccallback.CFunc(
-        function, (signature.args, signature.return_type), locals={},
-        options={"nopython": True, **options, **_OPTIONS}, pipeline_class=_KernelCompiler,
-    )  # fmt: skip
-    made._cache = _Cache(function, name, announce)
-    made.compile()
-    return made
+def module_of(function, signature, options):
+    """LLVM's bitcode of a function and all that it calls, not optimised, and its name there."""
+    made = device_function(function, None, options)
+    made.compile(signature)
+    (result,) = made.overloads.values()
+    return result.library._get_module_for_linking().as_bitcode(), result.fndesc.llvm_func_name
 
 
 def cached(function, announce, options):
     """Dispatcher of a function that Python calls, kept on the disk."""
     made = njit(**options, **_OPTIONS)(function)
-    made._cache = _Cache(function, function.__name__, announce)
+    made._cache = _Cache(function, announce)
     return made
 
 
@@ -249,26 +197,23 @@ def _has(owner, *names):
 
 # What is assumed, each with a test that raises where it does not hold.
 ASSUMPTIONS = {
-    "a library links others into one module, and optimises it once": lambda: _has(
+    "a library links others into one module": lambda: _has(
         codegen.JITCodeLibrary,
         "_raise_if_finalized", "_finalize_dynamic_globals", "_get_module_for_linking",
-        "_optimize_final_module", "add_ir_module", "get_pointer_to_function",
+        "add_ir_module", "get_pointer_to_function",
     ),
-    "a library's machine code can be kept": lambda: _has(
-        codegen.JITCodeLibrary, "enable_object_caching", "serialize_using_object_code"
-    ),
-    "the passes of a compiler can be told": lambda: (
+    "the passes of a compiler can be chosen": lambda: (
         _has(compiler.DefaultPassBuilder, "define_nopython_pipeline"),
         _has(compiler_machinery.PassManager, "add_pass_after", "finalize"),
     ),
     "a dispatcher says which types it is called for": lambda: _has(
         dispatcher.Dispatcher, "get_call_template"
     ),
-    "a C function compiles with a cache that can be changed": lambda: _has(
-        ccallback.CFunc, "compile", "address", "enable_caching"
-    ),
     "a cache takes a result apart and puts it together": lambda: _has(
         caching.CompileResultCacheImpl, "reduce", "rebuild", "check_cachable", "_locator_classes"
+    ),
+    "one lock is held while something is compiled": lambda: _has(
+        type(global_compiler_lock), "acquire", "release"
     ),
     "a signature has arguments and a result": lambda: _has(
         typing.templates.Signature, "args", "return_type"

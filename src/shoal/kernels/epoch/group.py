@@ -14,6 +14,7 @@ changes no bit: all state is in arrays.
 
 from ..arguments import Tile
 from ..code.compilation import device_function
+from ..codes import RESIDUALS
 from ..lanes.access import load, store
 from ..lanes.elementary import canonical
 from ..lanes.primitives import any_lane, broadcast, like, select
@@ -23,18 +24,19 @@ from ..layout import (
     IN_PLACE,
     LIMIT,
     LOSS,
+    LOSS_PARAMETER,
     LOSSES,
     MONITORED,
     PARTIALS,
+    RATE,
     RECORDS,
     SCORE_FIELDS,
     SCORES,
 )
 from ..step.batch import finish_weights
-from ..step.optimizers import LOSS_PARAMETER, RATE, begin_step, trainable
+from ..step.optimizers import begin_step, trainable
 from ..step.random import shuffle_group
 from ..step.schedules import set_rates
-from ..step.scores import RESIDUALS
 from ..step.sums import combine
 from .monitoring import (
     finite,
@@ -181,7 +183,9 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     for _ in range(start, stop):
         measured = recorded or task.monitored
         if number < task.training_tiles:
-            batch_rows = min(task.batch, task.rows - batch_start)
+            batch_rows = task.rows - batch_start
+            if batch_rows > task.longest_batch:
+                batch_rows = task.batch
             rows, position = min(task.tile, batch_rows - row), batch_start + row
             if position == 0:
                 _begin_epoch(lane, group, epoch)

@@ -124,14 +124,41 @@ def store_tile(tc, lane, a, p, height_stride, width_stride, height, width, tile)
     return types.void(lane, a, _p, _p, _p, height, width, tile), codegen
 
 
-@primitive(lambda lane, a, p, count: a[p])
+@primitive(lambda lane, a: 1)
+def width_of(tc, lane, a):
+    """How many elements of an array `load_some` takes: 1 a lane, or of a shared array L."""
+    shared = a.ndim == 1 and isinstance(lane, LaneGroupType)
+    count = lane.n if shared else 1
+    return _p(lane, a), lambda context, builder, sig, args: context.get_constant(_p, count)
+
+
+@primitive(lambda lane, a, p, count: a[p, lane] if a.ndim == 2 else a[p])
 def load_some(tc, lane, a, p, count):
-    """The elements from p on of a shared array, one a lane: of ``count``, at least 1, the first."""
+    """Element p of this lane; of a shared array the elements from p on, one a lane, but of
+    ``count``, at least 1, the first."""
 
     def codegen(context, builder, sig, args):
-        return Access(context, builder, lane, args[0], a, args[1]).load_some(args[2], args[3])
+        access = Access(context, builder, lane, args[0], a, args[1])
+        if a.ndim == 2:
+            return access.load(args[2])
+        return access.load_some(args[2], args[3])
 
     return vector_type(lane, a)(lane, a, _p, _p), codegen
+
+
+@primitive(lambda lane, a, p, count, v: _python_store(lane, a, p, v))
+def store_some(tc, lane, a, p, count, v):
+    """Set what `load_some` loads."""
+
+    def codegen(context, builder, sig, args):
+        access = Access(context, builder, lane, args[0], a, args[1])
+        if a.ndim == 2:
+            access.store(args[2], args[4])
+        else:
+            access.store_across(args[2], args[3], args[4])
+        return context.get_dummy_value()
+
+    return types.void(lane, a, _p, _p, v), codegen
 
 
 @primitive(lambda lane, a, p, step: (a[p],))

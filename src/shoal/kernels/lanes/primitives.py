@@ -143,10 +143,12 @@ def like(tc, x, number):
 
 @primitive(lambda lane, x: x)
 def broadcast(tc, lane, x):
-    """The scalar x in every lane."""
+    """The scalar x in every lane; a vector as it is."""
     typ = lane.vector if isinstance(lane, LaneGroupType) else x
 
     def codegen(context, builder, sig, args):
+        if x == typ:
+            return args[1]
         return emit_broadcast(builder, typ, context.cast(builder, args[1], x, element_of(typ)))
 
     return typ(lane, x), codegen

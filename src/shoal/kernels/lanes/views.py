@@ -1,4 +1,7 @@
-"""Matrices in arrays: where the numbers of a layer, or of a tile's rows, are."""
+"""Matrices in arrays: where the numbers of a layer, or of a tile's rows, are.
+
+The functions are inlined so that a stride of 1 reaches who loads by it as a constant.
+"""
 
 from typing import Any, NamedTuple
 
@@ -29,31 +32,31 @@ class Units(NamedTuple):
     step: int
 
 
-@device_function
+@device_function(inline="always")
 def moved(view, k, j):
     """The part of a matrix that begins at element (k, j)."""
     return View(view.array, view.start + k * view.step + j * view.stride, view.step, view.stride)
 
 
-@device_function
+@device_function(inline="always")
 def transposed(view):
     """The matrix whose element (j, k) is element (k, j)."""
     return View(view.array, view.start, view.stride, view.step)
 
 
-@device_function
+@device_function(inline="always")
 def from_unit(units, u):
     """The units from unit u on."""
     return Units(units.array, units.start + u * units.step, units.step)
 
 
-@device_function
+@device_function(inline="always")
 def across(units):
     """The same as a matrix: k is a row and j a unit."""
     return View(units.array, units.start, 1, units.step)
 
 
-@device_function
+@device_function(inline="always")
 def from_row(units, s):
     """The units' rows from row s on, as a matrix: k is a unit and j a row."""
     return View(units.array, units.start + s, units.step, 1)

@@ -1,121 +1,17 @@
-"""Kernels as C functions: each reads its arguments from a block of words, see `words`."""
+"""Kernels as C functions: each reads its arguments from a block of words, see `words`.
 
-import threading
+What is here needs no numba: `compiling` makes a kernel's machine code where none is kept.
+"""
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from ..code import compilation
+from ..code import objects
 from ..code.environment import CHECKED, jit_is_on
-from ..lanes.vectors import LaneGroup, lane_group_type
-from .words import DONE, OTHER_VERSION, OUT_OF_BOUNDS, VERSION, Field, Packer, check, field_of
-
-_WORDS = types.CPointer(types.int64)
-_SIGNATURE = types.int32(_WORDS)
-_INT64 = ir.IntType(64)
-
-
-def _numba_type(field: Field, element: Any) -> Any:
-    if field.kind == "int":
-        return types.int64
-    if field.kind == "tuple":
-        return types.NamedTuple([_numba_type(f, element) for f in field.fields], field.cls)
-    dtype = element if field.kind == "float" else getattr(types, field.kind)
-    return types.Array(dtype, field.ndim, "C")
-
-
-def _read_array(context: Any, builder: Any, typ: Any, word: Any) -> Any:
-    """The array whose address and extents ``word()`` reads."""
-    array, size = context.make_array(typ)(context, builder), typ.dtype.bitwidth // 8
-    array.data = builder.inttoptr(word(), array.data.type)
-    extents = [word() for _ in range(typ.ndim)]
-    step = ir.Constant(_INT64, size)
-    strides: list[Any] = []
-    for extent in reversed(extents):
-        strides.insert(0, step)
-        step = builder.mul(step, extent)
-    array.nitems = builder.sdiv(step, ir.Constant(_INT64, size))
-    array.itemsize = ir.Constant(_INT64, size)
-    array.shape = cgutils.pack_array(builder, extents)
-    array.strides = cgutils.pack_array(builder, strides)
-    for owner in ("meminfo", "parent"):  # none: who launches keeps the arrays alive
-        setattr(array, owner, ir.Constant(getattr(array, owner).type, None))
-    return array._getvalue()
-
-
-def _read(context: Any, builder: Any, typ: Any, word: Any) -> Any:
-    if isinstance(typ, types.Array):
-        return _read_array(context, builder, typ, word)
-    if isinstance(typ, types.NamedTuple):
-        return context.make_tuple(
-            builder, typ, [_read(context, builder, part, word) for part in typ.types]
-        )
-    return word()
-
-
-def _reader(typ: Any) -> Any:
-    """Intrinsic that reads arguments of a type from a block of words."""
-
-    @intrinsic
-    def read(tc: Any, words: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            position = 0
-
-            def word() -> Any:
-                nonlocal position
-                position += 1
-                return builder.load(builder.gep(args[0], [ir.Constant(_INT64, position)]))
-
-            return _read(context, builder, typ, word)
-
-        return typ(words), codegen
-
-    return read
-
-
-@intrinsic
-def _version(tc: Any, words: Any) -> Any:
-    """Word 0 of a block."""
-    return types.int64(words), lambda context, builder, sig, args: builder.load(args[0])
-
-
-def _constant_lane(typ: Any) -> Any:
-    """Intrinsic that gives a lane group, which is a type and no data."""
-
-    @intrinsic
-    def lane(tc: Any) -> Any:
-        return typ(), lambda context, builder, sig, args: context.get_dummy_value()
-
-    return lane
-
-
-def _entry_function(function: Any, lane: Any, read: Any) -> Any:
-    """What is compiled: it calls the kernel with what the words say."""
-    if CHECKED:
-
-        def entry(words):
-            if _version(words) != VERSION:
-                return OTHER_VERSION
-            try:
-                function(lane(), read(words))
-            except Exception:
-                return OUT_OF_BOUNDS
-            return DONE
-
-    else:
-
-        def entry(words):
-            if _version(words) != VERSION:
-                return OTHER_VERSION
-            function(lane(), read(words))
-            return DONE
-
-    return entry
+from ..lane_group import LaneGroup
+from .words import Packer, check, field_of
 
 
 class Slice(NamedTuple):
@@ -152,9 +48,9 @@ class Call(NamedTuple):
 
     def of_thread(self, thread: int) -> "Call":
         """The call with the arguments of one thread alone."""
-        return self._replace(
-            arguments=[self.arguments[thread]], blocks=self.blocks[thread : thread + 1]
-        )
+        only = slice(thread, thread + 1)
+        words = None if self.words is None else self.words[only]
+        return self._replace(arguments=self.arguments[only], words=words, blocks=self.blocks[only])
 
 
 class Kernel:
@@ -162,38 +58,51 @@ class Kernel:
 
     Parameters
     ----------
-    function : device function
-        ``function(lane, arguments)``.
+    name : str
+        Of the device function ``name(lane, arguments)`` in `functions`.
     arguments : named tuple class
         Its first field is the `Slice`.
     own : named tuple class, optional
         What of the arguments is annotated as Any.
     """
 
-    def __init__(self, function: Any, arguments: Any, own: Any = None) -> None:
-        self.name = function.__name__
-        self.function, self.arguments = function, arguments
-        self.field = field_of(self.name, arguments, {"own": own})
-        self._packer = Packer(self.field)
+    def __init__(self, name: str, arguments: Any, own: Any = None) -> None:
+        self.name, self.arguments = name, arguments
+        self.field = field_of(name, arguments, {"own": own})
+        self.packer = Packer(self.field)
         self._entries: dict[Any, Any] = {}
-        self._lock = threading.Lock()
 
-    def address(self, lane: LaneGroup) -> int:
-        """Where the machine code for these lanes is: compiled or loaded the first time."""
-        with self._lock:
-            if lane.key not in self._entries:
-                typ = lane_group_type(lane)
-                read = _reader(_numba_type(self.field, typ.element))
-                function = _entry_function(self.function, _constant_lane(typ), read)
-                self._entries[lane.key] = compilation.entry(
-                    function, f"{self.name} {typ}", _SIGNATURE
-                )
-            return self._entries[lane.key].address
+    @property
+    def function(self) -> Any:
+        """The device function, which needs numba."""
+        from . import functions
+
+        return getattr(functions, self.name)
+
+    def key(self, lane: LaneGroup) -> str:
+        """What tells the machine code for these lanes apart, on one processor."""
+        dtype, n, tile, rows = lane.key
+        return f"{self.name} {dtype} {n} lanes, {rows} rows, tiles of {tile}"
+
+    def entry(self, lane: LaneGroup) -> objects.Function:
+        """The machine code for these lanes: compiled or loaded the first time."""
+        if lane.key not in self._entries:
+            with objects.COMPILING:  # no lock of its own, which a fork might leave held
+                if lane.key not in self._entries:
+                    self._entries[lane.key] = objects.function(
+                        self.name, self.key(lane), lambda symbol: self._compile(lane, symbol)
+                    )
+        return self._entries[lane.key]
+
+    def _compile(self, lane: LaneGroup, symbol: str) -> Any:
+        from . import compiling
+
+        return compiling.machine_code(self.function, lane, self.field, symbol)
 
     def prepare(self, lane: LaneGroup) -> None:
         """Compile or load the machine code for these lanes."""
         if jit_is_on():
-            self.address(lane)
+            self.entry(lane)
 
     def bind(self, lane: LaneGroup, arguments: list[Any]) -> Call:
         """A call with these arguments, one named tuple for each thread."""
@@ -202,10 +111,10 @@ class Kernel:
         if CHECKED:
             for each in arguments:
                 check(self.field, each, lane.dtype)
-        words = np.array([self._packer.words(each) for each in arguments], np.int64)
+        words = np.array([self.packer.words(each) for each in arguments], np.int64)
         base, stride = words.__array_interface__["data"][0], words.strides[0]
         blocks = range(base, base + words.nbytes, stride)
-        return Call(self, lane, arguments, self.address(lane), words, blocks)
+        return Call(self, lane, arguments, self.entry(lane).address, words, blocks)
 
     def run_plain(self, lane: LaneGroup, arguments: Any) -> None:
         """In plain Python: a lane is an integer, and the kernel runs once for each lane of its

@@ -2,10 +2,11 @@
 
 from ..code.compilation import device_function
 from ..lanes.views import Units, View
-from ..layout import OWN_ORDER, SHARED_ORDER
+from ..layout import ACCUMULATION_BLOCK, OWN_ORDER, SHARED_ORDER
 from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights
 from ..step.forward import forward, units_of
 from ..step.losses import Outputs, output_values
+from ..step.optimizers import trainable
 from ..step.random import Dropout, drop
 from ..step.scores import measure
 from ..step.tile import train_tile
@@ -60,7 +61,9 @@ def _train(lane, group, tile, inputs, targets, weights):
     scale = batch_scale(lane, task, tile.batch_rows, work.sums)
     train_tile(lane, group, tile, inputs, targets, weights, scale)
     if last and not task.fused:
-        finish_batch(lane, task, group.layers, group.state, work, tile.batch_rows, scale)
+        nets = trainable(task, group.state, work)
+        sums = work.total if tile.batch_rows > ACCUMULATION_BLOCK else work.gradient
+        finish_batch(lane, lane, task, group.layers, nets, sums, work.partials, scale)
 
 
 @device_function(inline="never")

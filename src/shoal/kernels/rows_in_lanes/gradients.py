@@ -7,14 +7,14 @@ or deltas that are row by row. Threads divide the weights, never a sum.
 from typing import NamedTuple
 
 from ..code.compilation import device_function
-from ..lanes.access import load, load_square, store_tile, store_tile_across
+from ..lanes.access import load, load_square, store_some, store_tile, store_tile_across
 from ..lanes.primitives import broadcast, repeat
-from ..lanes.shapes import flat, lane_extent, net_of, row_extent, rows_per_vector, unit_extent
+from ..lanes.shapes import flat, lane_extent, row_extent, rows_per_vector, unit_extent
 from ..lanes.views import Units, across, from_row, from_unit
-from ..layout import ACCUMULATION_BLOCK, BIASES, INPUTS, UNITS, VALUES, WEIGHTS
+from ..layout import ACCUMULATION_BLOCK, BIASES, INPUTS, SCALE, UNITS, VALUES, WEIGHTS
 from ..step.gradients import add_block
 from ..step.layers import contract
-from ..step.optimizers import SCALE, step_others, step_weights, trainable
+from ..step.optimizers import flat_trainable, step_others, step_weights
 from .panels import FUSED_WEIGHTS, biases_by_panels, gradient_by_panels, panels_of
 from .team import Share, share_of
 from .transposes import vectors_of
@@ -183,12 +183,12 @@ def _biases(lane, units, deltas, rows, gradient, g):
 
     deltas : Units of (positions, L), a line of vectors of units for each row. gradient : shared.
     """
-    one, L, width = (0,), rows_per_vector(lane), deltas.step
+    L, width = rows_per_vector(lane), deltas.step
     for u in range(width):
         total = broadcast(lane, 0.0)
         for s in range(rows):
             total = total + load(lane, deltas.array, deltas.start + s * width + u)
-        store_tile_across(lane, gradient, g + u * L, 0, 1, units - u * L, one, one, (total,))
+        store_some(lane, gradient, g + u * L, units - u * L, total)
 
 
 @device_function
@@ -200,15 +200,16 @@ def _place_of(task, block, p):
 @device_function(inline="always")
 def _finish(lane, group, block, p, g, count, is_weights):
     """After a gradient of ``count`` parameters: their step, or the sum of the blocks."""
-    net, task, work = net_of(lane), group.task, group.work
+    task, work, gradient = group.task, group.work, flat(group.work.gradient)
     if task.fused:
-        nets, scale = trainable(task, group.state, work), load(net, work.step, SCALE)
+        nets = flat_trainable(task, group.state, work)
+        scale = load(lane, nets.step, SCALE)
         if is_weights:
-            step_weights(net, task, nets, p, work.gradient, g, count, scale)
+            step_weights(lane, task, nets, p, gradient, g, count, scale)
         else:
-            step_others(net, nets, p, work.gradient, g, count, scale)
+            step_others(lane, nets, p, gradient, g, count, scale)
     elif block.added:
-        add_block(net, work.gradient, p, work.total, p, count, block.is_first)
+        add_block(lane, gradient, p, flat(work.total), p, count, block.is_first)
 
 
 @device_function(inline="always")

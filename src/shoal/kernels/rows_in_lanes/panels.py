@@ -13,7 +13,7 @@ One thread's time of a step with panels, in that without: 0.95 at 64-32-10 with 
 """
 
 from ..code.compilation import device_function
-from ..lanes.access import gather, load, load_vectors, store_tile, store_tile_across
+from ..lanes.access import gather, load, load_vectors, store_some, store_tile, store_tile_across
 from ..lanes.primitives import broadcast, outer_fma, repeat
 from ..lanes.shapes import flat, in_lanes, row_extent, rows_per_vector, unit_extent
 from ..lanes.views import Units, View
@@ -145,11 +145,11 @@ def biases_by_panels(lane, deltas, start, stop, rows, gradient, g):
 
     deltas : Units of (panels * height, L), a panel each. gradient : shared, from g on.
     """
-    one, L = (0,), rows_per_vector(lane)
+    L = rows_per_vector(lane)
     for panel in range(start, stop):
         total = broadcast(lane, 0.0)
         p = deltas.start + panel * deltas.step
         for s in range(rows):
             total = total + load(lane, deltas.array, p + s)
         at = g + (panel - start) * L
-        store_tile_across(lane, gradient, at, 0, 1, L, one, one, (total,))
+        store_some(lane, gradient, at, L, total)

@@ -1,6 +1,7 @@
 """A thread's part of a tile of one net, whose rows are in lanes: forward, back, gradients."""
 
 from ..code.compilation import device_function
+from ..codes import IDENTITY
 from ..lanes.access import load
 from ..lanes.primitives import broadcast
 from ..lanes.shapes import flat, in_lanes, net_of, rows_per_vector
@@ -8,19 +9,20 @@ from ..lanes.views import Units, View
 from ..layout import (
     ACCUMULATION_BLOCK,
     BIASES,
+    CLIP_DELTA,
     CODE,
     INPUTS,
+    LOSS_PARAMETER,
     SCALES,
     UNITS,
     VALUES,
     WEIGHTS,
 )
-from ..step.activations import IDENTITY, activate
+from ..step.activations import activate
 from ..step.batch_norm import normalise_back, normalise_batch
 from ..step.forward import layer_values, units_of
 from ..step.layers import deltas_layer
 from ..step.losses import clip_deltas, output_values
-from ..step.optimizers import CLIP_DELTA, LOSS_PARAMETER
 from ..step.random import Dropout, drop
 from ..step.tile import finish_deltas
 from .gradients import is_along_inputs, row_by_row, weights_part

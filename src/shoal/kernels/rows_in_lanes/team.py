@@ -14,7 +14,6 @@ has waited long in all, it stops the team and goes on alone.
 import time
 from typing import NamedTuple
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -22,18 +21,11 @@ from numba.core import cgutils
 from ..code.compilation import device_function
 from ..lanes.emission import CHECKED, raise_unless
 from ..lanes.primitives import primitive
-
-# in ``team``, int64
-PARTS, BLOCKS, EPOCH, POSITION, ROW, ROWS, BATCH_ROWS, LOADS, DONE, WAITED = range(10)
-_LINE = 16  # two lines of the cache, as they are loaded in pairs
-STOPPED, ARRIVALS = _LINE, 2 * _LINE  # the latter: how often each thread has come to a barrier
+from ..teams import ARRIVALS, LINE, PARTS, STOPPED, TOO_LONG, WAITED
 
 UNITS_OF_A_SHARE = 4  # units are divided by multiples of it, as dropout draws for four together
 
 _PATIENCE = 4096  # tests, some 10 us, until a waiting thread lets others have its core
-TOO_LONG = (
-    20_000_000  # nanoseconds of such waits, in a launch of 0.15 s, until the leader goes alone
-)
 
 
 def _pointer(context, builder, array, value, index):
@@ -43,13 +35,6 @@ def _pointer(context, builder, array, value, index):
         inside = builder.icmp_unsigned("<", index, size)
         raise_unless(context, builder, inside, "a kernel left its array")
     return builder.gep(made.data, [index])
-
-
-def new_team(parts, blocks=1):
-    """``team`` of so many threads, who take so many accumulation blocks a round."""
-    team = np.zeros(ARRIVALS + parts * _LINE, np.int64)
-    team[PARTS], team[BLOCKS] = parts, blocks
-    return team
 
 
 def _python_store(a, p, value):
@@ -113,12 +98,12 @@ def nanoseconds(tc):
 @device_function(inline="never")
 def barrier(team, part):
     """Wait until all threads of a team are here; whether the team goes on."""
-    mine = ARRIVALS + part * _LINE
+    mine = ARRIVALS + part * LINE
     arrival = team[mine] + 1
     atomic_store(team, mine, arrival)
     tests = since = 0
     for other in range(team[PARTS]):
-        while atomic_load(team, ARRIVALS + other * _LINE) < arrival:
+        while atomic_load(team, ARRIVALS + other * LINE) < arrival:
             if atomic_load(team, STOPPED) != 0:
                 return False
             tests += 1

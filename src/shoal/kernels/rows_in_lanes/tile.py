@@ -16,12 +16,13 @@ from ..lanes.elementary import canonical
 from ..lanes.primitives import broadcast
 from ..lanes.shapes import flat, in_lanes, net_of, rows_per_vector
 from ..lanes.views import Units, View
-from ..layout import ACCUMULATION_BLOCK, IN_PLACE, UNITS
+from ..layout import ACCUMULATION_BLOCK, IN_PLACE, SCALE, UNITS
 from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights
 from ..step.forward import finish_values, forward
 from ..step.gradients import add_block
 from ..step.losses import output_values
-from ..step.optimizers import SCALE
+from ..step.optimizers import flat_trainable
+from ..teams import BATCH_ROWS, BLOCKS, DONE, EPOCH, LOADS, PARTS, POSITION, ROW, ROWS
 from .loading import (
     Slot,
     load_consecutive,
@@ -33,21 +34,7 @@ from .loading import (
 )
 from .measuring import measure_rows, outputs_of
 from .part import first_values_by_panels, take_part
-from .team import (
-    BATCH_ROWS,
-    BLOCKS,
-    DONE,
-    EPOCH,
-    LOADS,
-    PARTS,
-    POSITION,
-    ROW,
-    ROWS,
-    Share,
-    barrier,
-    parts_of,
-    share_of,
-)
+from .team import Share, barrier, parts_of, share_of
 from .transposes import lanes_to_rows, vectors_of
 
 
@@ -75,12 +62,12 @@ def _rows_of_block(tile, block):
 
 
 @device_function(inline="never")
-def _add_blocks(task, net, work, is_first, count, share):
+def _add_blocks(lane, task, work, is_first, count, share):
     """Add the gradients of ``count`` blocks in order, a share of the parameters."""
     p, stop = share_of(share, task.parameters, 16)
     for k in range(count):
         add_block(
-            net, work.gradient, k * task.parameters + p, work.total, p, stop - p,
+            lane, flat(work.gradient), k * task.parameters + p, flat(work.total), p, stop - p,
             is_first and k == 0,
         )  # fmt: skip
 
@@ -127,7 +114,7 @@ def train_rows(lane, group, tile):
     _weigh(lane, group, tile)
     in_blocks, divides_blocks = (
         tile.batch_rows > ACCUMULATION_BLOCK,
-        task.batch > ACCUMULATION_BLOCK,
+        task.longest_batch > ACCUMULATION_BLOCK,
     )
     divides_units = parts > 1 and not divides_blocks
     # a round: each thread some blocks; losses are added in order, and a short batch is one block
@@ -150,18 +137,22 @@ def train_rows(lane, group, tile):
         if in_rounds:
             team[DONE] = tile.row + count * ACCUMULATION_BLOCK
             barrier(team, 0)
-            _add_blocks(task, net, work, tile.row == 0, count, Share(0, parts))
+            _add_blocks(lane, task, work, tile.row == 0, count, Share(0, parts))
             barrier(team, 0)
     if tile.row + tile.rows == tile.batch_rows and not task.fused:
-        scale = load(net, work.step, SCALE)
-        finish_batch(net, task, group.layers, group.state, work, tile.batch_rows, scale)
+        nets = flat_trainable(task, group.state, work)
+        sums = work.total if in_blocks else work.gradient
+        finish_batch(
+            lane, net, task, group.layers, nets, flat(sums), work.partials,
+            load(lane, nets.step, SCALE),
+        )  # fmt: skip
 
 
 @device_function
 def follow(lane, group, part):
     """Take a part of each tile of a net that another thread trains, until the team is stopped."""
-    task, work, net, team = group.task, group.work, net_of(lane), group.work.own.team
-    parts, in_rounds = team[PARTS], task.batch > ACCUMULATION_BLOCK
+    task, work, team = group.task, group.work, group.work.own.team
+    parts, in_rounds = team[PARTS], task.longest_batch > ACCUMULATION_BLOCK
     while barrier(team, part):
         tile = Tile(
             team[EPOCH], team[POSITION], team[ROW], team[ROWS], team[BATCH_ROWS], False, False
@@ -181,7 +172,7 @@ def follow(lane, group, part):
             )  # fmt: skip
         if in_rounds:
             barrier(team, part)
-            _add_blocks(task, net, work, tile.row == 0, count, Share(part, parts))
+            _add_blocks(lane, task, work, tile.row == 0, count, Share(part, parts))
             barrier(team, part)
 
 

@@ -1,6 +1,19 @@
 """Activations, each with its slope."""
 
 from ..code.compilation import device_function
+from ..codes import (
+    ELU,
+    EXP,
+    GELU,
+    IDENTITY,
+    LEAKY_RELU,
+    RELU,
+    SELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+)  # fmt: skip
 from ..lanes.access import load, store
 from ..lanes.elementary import (
     exp,
@@ -11,11 +24,6 @@ from ..lanes.elementary import (
     tanh,
 )
 from ..lanes.primitives import broadcast, fma, like, select
-
-# Codes. Outputs have the last two besides.
-(IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, EXP, SOFTMAX) = range(
-    12
-)
 
 LEAKY_SLOPE = 0.01
 # Klambauer et al. 2017, equation 14

@@ -4,7 +4,6 @@ from ..code.compilation import device_function
 from ..lanes.access import load, store
 from ..lanes.primitives import broadcast, like, select
 from ..layout import (
-    ACCUMULATION_BLOCK,
     BATCH_WEIGHT,
     EPOCH_WEIGHT,
     INPUTS,
@@ -13,7 +12,7 @@ from ..layout import (
     UNITS,
     WEIGHTS,
 )
-from .optimizers import norm_factor, penalise, rescale, step_others, step_weights, trainable
+from .optimizers import norm_factor, penalise, rescale, step_others, step_weights
 from .sums import combine
 
 
@@ -53,19 +52,21 @@ def _end_of(task, layers, k):
 
 
 @device_function(inline="never")
-def finish_batch(lane, task, layers, state, work, batch_rows, scale):
-    """A step of all parameters, from the sums of a batch that was not fused."""
-    sums = work.total if batch_rows > ACCUMULATION_BLOCK else work.gradient
+def finish_batch(lane, net, task, layers, nets, sums, partials, scale):
+    """A step of all parameters, from the sums of a batch that was not fused, times ``scale``.
+
+    net : the lane of whole nets, which where lanes are parameters is another one. nets : Trainable.
+    sums : (P, L), or shared where lanes are parameters. partials : (PARTIALS, L), zero.
+    """
     if task.clips_norm:
         for k in range(len(layers)):
             p, count = layers[k][WEIGHTS], layers[k][INPUTS] * layers[k][UNITS]
             if task.penalised:
-                penalise(lane, state.rates, state.params, p, sums, p, count, scale)
+                penalise(lane, nets.rates, nets.params, p, sums, p, count, scale)
             else:
                 rescale(lane, sums, p, count, scale)
             rescale(lane, sums, p + count, _end_of(task, layers, k) - p - count, scale)
-        scale = norm_factor(lane, state.rates, sums, task.parameters, work.partials)
-    nets = trainable(task, state, work)
+        scale = broadcast(lane, norm_factor(net, nets.rates, sums, task.parameters, partials))
     for k in range(len(layers)):
         p, count = layers[k][WEIGHTS], layers[k][INPUTS] * layers[k][UNITS]
         step_weights(lane, task, nets, p, sums, p, count, scale)

@@ -1,21 +1,22 @@
 """Forward: the values of a tile's layers, in training and in a prediction."""
 
 from ..code.compilation import device_function
+from ..codes import IDENTITY
 from ..lanes.views import Units, View
 from ..layout import BIASES, CODE, INPUTS, SCALES, UNITS, VALUES, WEIGHTS
-from .activations import IDENTITY, activate
+from .activations import activate
 from .batch_norm import normalise_batch, normalise_running
 from .layers import forward_layer
 from .random import Dropout, drop
 
 
-@device_function
+@device_function(inline="always")
 def units_of(task, layer, array):
     """The layer's units in an array of values or deltas."""
     return Units(array, layer[VALUES] * task.stride, task.stride)
 
 
-@device_function
+@device_function(inline="always")
 def matrix_of(task, layer, array):
     """The same as a matrix: k is a unit, j a row."""
     return View(array, layer[VALUES] * task.stride, task.stride, 1)

@@ -2,7 +2,7 @@
 is one tile, while the gradient is in the L1 cache."""
 
 from ..code.compilation import device_function
-from ..lanes.access import load, store
+from ..lanes.access import load_some, store_some, width_of
 from ..lanes.shapes import unit_extent
 from ..lanes.views import Units, moved
 from ..layout import (
@@ -21,12 +21,16 @@ from .optimizers import step_others, step_weights, trainable
 
 @device_function(inline="never")
 def add_block(lane, gradient, g, total, p, count, is_first):
-    """Add a block's gradient sums, from g on, to the batch's. gradient, total : (P, L)."""
-    for k in range(count):
-        number = load(lane, gradient, g + k)
+    """Add a block's gradient sums, from g on, to the batch's.
+
+    gradient, total : (P, L), or shared where lanes are parameters.
+    """
+    for k in range(0, count, width_of(lane, total)):
+        left = count - k
+        number = load_some(lane, gradient, g + k, left)
         if not is_first:
-            number = load(lane, total, p + k) + number
-        store(lane, total, p + k, number)
+            number = load_some(lane, total, p + k, left) + number
+        store_some(lane, total, p + k, left, number)
 
 
 @device_function(inline="always")

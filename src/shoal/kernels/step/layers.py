@@ -9,11 +9,12 @@ like values: a `View` says which.
 """
 
 from ..code.compilation import device_function
+from ..codes import RELU
 from ..lanes.access import load, load_tile, load_vectors, store, store_tile
 from ..lanes.primitives import broadcast, is_positive, outer_fma, product, rectified, repeat
 from ..lanes.shapes import row_extent, unit_extent
 from ..lanes.views import across, from_row, from_unit, moved, transposed
-from .activations import RELU, activate
+from .activations import activate
 
 # Sums whose activations follow together: enough to be worth a call, and still in the L1 cache.
 _ACTIVATED_TOGETHER = 64

@@ -7,14 +7,13 @@ as there are lanes.
 from typing import Any, NamedTuple
 
 from ..code.compilation import device_function
+from ..codes import ABSOLUTE_ERROR, CROSS_ENTROPY, HUBER, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR
 from ..lanes.access import load, store
 from ..lanes.elementary import exp, log, log1p_unit, sign
 from ..lanes.primitives import absolute, broadcast, by_dtype, clamp, fma, like, maximum, select
 from ..lanes.views import Units, View
-from .activations import SOFTMAX, activate
+from .activations import activate
 from .sums import add_partial, partials_of
-
-SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, CROSS_ENTROPY, POISSON = range(6)
 
 LARGEST_SINGLE, LARGEST_DOUBLE = 3.4028234663852886e38, 1.7976931348623157e308
 

@@ -13,20 +13,17 @@ from numba import types
 from numba.core import cgutils
 
 from ..code.compilation import device_function
+from ..codes import NORMAL
 from ..lanes.access import load, store
 from ..lanes.elementary import circle, log
 from ..lanes.emission import emit_broadcast, emit_repeat, lane_number
 from ..lanes.primitives import broadcast, primitive, select, square_root
 from ..lanes.shapes import lane_range, rows_per_vector
 from ..lanes.vectors import LaneGroupType, Vec, llvm_type
+from ..layout import RUN
 
 INITIAL_WEIGHTS, ROW_ORDER, DROPOUT = range(3)  # streams
 LAYER = 256  # a layer's number in the stream's word is that many times higher
-
-# codes of initial weights: U(-1, 1) times a factor, or standard normal times a factor
-UNIFORM, NORMAL = range(2)
-
-RUN = 16  # counters whose words are drawn side by side
 
 _LOW, _HALF = 0xFFFFFFFF, 32
 _MULTIPLIERS, _WEYL = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85)

@@ -1,6 +1,7 @@
 """Learning rates by epoch: one net at a time, in float64, so that both dtypes follow one curve."""
 
 from ..code.compilation import device_function
+from ..codes import ADAPTIVE, COSINE, EXPONENTIAL, INVSCALING, STEP
 from ..lanes.elementary import circle, exp, log
 from ..lanes.primitives import fma
 from ..lanes.shapes import lane_range
@@ -11,13 +12,11 @@ from ..layout import (
     KIND,
     MINIMUM,
     POWER,
+    RATE,
     STEP_EPOCHS,
     TOTAL,
     WARMUP,
 )
-from .optimizers import RATE
-
-CONSTANT, STEP, EXPONENTIAL, COSINE, INVSCALING, ADAPTIVE = range(6)
 
 
 @device_function

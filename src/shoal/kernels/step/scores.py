@@ -1,13 +1,12 @@
 """Losses and scores of a tile's rows, added to the partial sums of a batch."""
 
 from ..code.compilation import device_function
+from ..codes import CROSS_ENTROPY, LARGEST, POISSON, RESIDUALS
 from ..lanes.access import load, store
 from ..lanes.primitives import broadcast, fma, like, maximum, select
 from ..lanes.shapes import rows_per_vector
 from ..layout import SCORE_FIELDS, SCORES
 from .losses import (
-    CROSS_ENTROPY,
-    POISSON,
     add_logit_losses,
     add_output_losses,
     add_row,
@@ -15,9 +14,6 @@ from .losses import (
     weight_of,
 )
 from .sums import partials_of
-
-# What a score counts: right largest outputs, outputs on the right side of 1/2, squared residuals.
-LARGEST, SIDES, RESIDUALS = range(3)
 
 
 @device_function(inline="never")

@@ -3,7 +3,7 @@
 from ..code.compilation import device_function
 from ..lanes.access import load
 from ..lanes.views import Units
-from ..layout import INPUTS, UNITS, WEIGHTS
+from ..layout import CLIP_DELTA, INPUTS, LOSS_PARAMETER, UNITS, WEIGHTS
 from .forward import forward_training, matrix_of, units_of
 from .gradients import layer_gradient, norm_gradient
 from .layers import deltas_layer
@@ -14,7 +14,6 @@ from .losses import (
     output_values,
     weigh_deltas,
 )
-from .optimizers import CLIP_DELTA, LOSS_PARAMETER
 from .scores import measure
 
 
