@@ -90,7 +90,6 @@ def jit_is_on():
     return not _of_numba("DISABLE_JIT", int, lambda: 0)
 
 
-@functools.cache
 def threading_layer_setting():
     """``NUMBA_THREADING_LAYER``, as numba reads it."""
     return str(_of_numba("THREADING_LAYER", str, lambda: "default"))
