@@ -6,6 +6,7 @@ from .work import Minibatch, Tutorial
 
 SMALL = {
     "3-4-1 by train": Tutorial(1, 20_000, "float64"),
+    "3-4-1 by train, specialised": Tutorial(1, 20_000, "float64", specialise=True),
     "iris": RealData("iris", (8,)),
     "breast cancer": RealData("breast_cancer", (16,), epochs=20),
     "digits": RealData("digits", (32,), epochs=10),

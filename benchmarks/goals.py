@@ -1,5 +1,7 @@
 """The speed goals: what is timed, against whom, and what Shoal is to reach."""
 
+from dataclasses import replace
+
 from .real import RealData
 from .rivals import (
     c_tutorial,
@@ -16,6 +18,7 @@ from .rows import FirstSweep, FirstSweepEver, Memory, Peak, Race, Within
 from .work import Minibatch, Tutorial
 
 ONE = Tutorial(1, 60_000, "float64")
+SPECIALISED = replace(ONE, epochs=200_000, specialise=True)
 MANY = Tutorial(4096, 2_000, "float32")
 DIGITS = Minibatch(128, 10)
 DROPOUT = Minibatch(128, 10, optimizer="adam", learning_rate=1e-3, dropout=0.2)
@@ -34,8 +37,11 @@ SINGLE = (jax_vmap, torch_batched)
 DEVICES, BY_HAND = (jax_devices,), (jax_by_hand, jax_devices)
 
 GOALS = [
-    Race(ONE, (c_tutorial,), 1 / 0.9),
-    Race(ONE, (numpy_tutorial,), 170),
+    Race(SPECIALISED, (c_tutorial,), 0.9),
+    Race(replace(SPECIALISED, momentum=0.5), (c_tutorial,), 0.9),
+    Race(replace(SPECIALISED, widths=(3, 1)), (c_tutorial,), 0.9),
+    Race(ONE, (c_tutorial,), None),
+    Race(SPECIALISED, (numpy_tutorial,), 120),
     Race(ONE, (fann_tutorial,), None),
     Race(MANY, STACKED, 8, BY_HAND, decider=jax_vmap),
     Race(Tutorial(4096, 2_000, "float64"), (jax_vmap,), 4, BY_HAND),
@@ -52,9 +58,9 @@ GOALS = [
     Peak(WIDE, 75),
     Peak(ONE_WIDE, 75),
     Peak(FULL_BATCH, 55),
-    Race(RealData("iris", (8,)), (sklearn_mlp,), 100),
+    Race(RealData("iris", (8,)), (sklearn_mlp,), 40),
     Race(RealData("breast_cancer", (16,)), (sklearn_mlp,), 60),
-    Race(RealData("digits", (32,)), (sklearn_mlp,), 30),
+    Race(RealData("digits", (32,)), (sklearn_mlp,), 45),
     Within("1 thread / 2 threads", MANY, MANY, 1.9, at_least=True, threads=(1, 2)),
     Within("1 thread / 2 threads", DIGITS, DIGITS, 1.9, at_least=True, threads=(1, 2)),
     Within("1 thread / 2 threads", ONE_WIDE, ONE_WIDE, 1.7, at_least=True, threads=(1, 2)),

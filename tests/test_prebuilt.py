@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -70,7 +71,7 @@ def test_what_is_damaged_is_compiled(package, damage, monkeypatch, caplog):
     if damage == "other sources":
         cache.prebuilt().rename(cache.prebuilt().with_name("another"))
     assert drawn(kernel) == (expected, 1)
-    assert len(list(cache.directory().glob("initialise-*"))) == 1
+    assert len(list(cache.directory().glob("initialise-*.kernel"))) == 1
     if damage in ("truncated", "flipped", "empty"):
         assert list(cache.prebuilt().glob("initialise-*"))  # it is not ours to delete
         assert "cannot be loaded and is compiled again" in caplog.text
@@ -110,6 +111,7 @@ for dtype in ("float32", "float64"):
     for epochs in (1, 400):
         shoal.sweep(X, X[:, 0], {"seed": range(100)}, epochs=epochs, dtype=dtype, threads=2).best(X)
     shoal.fit(X, X[:, 0], hidden=(200, 100), epochs=2, dtype=dtype, threads=2)
+    shoal.fit(X[:4], X[:4, 0], epochs=2, dtype=dtype)
 listed = {(kernel.name, lane.key) for kernel, lane in prebuild.entries()}
 used = {(kernel.name, key) for kernel in KERNELS for key in kernel._entries}
 print(sorted(used - listed), sorted(listed - used))
@@ -134,6 +136,68 @@ def test_prebuild_fills_a_directory(tmp_path, whole):
     assert f"{count} kernels" in done.stdout
     names = {path.name.partition("-")[0] for path in tmp_path.rglob("*.kernel")}
     assert names == {kernel.name for kernel in kernels.KERNELS}
+
+
+def undefined(code):
+    """Symbols that an ELF object file leaves to whoever loads it."""
+    (table,) = struct.unpack_from("<Q", code, 40)
+    size, count = struct.unpack_from("<HH", code, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", code, table + k * size) for k in range(count)]
+    (symbols,) = [section for section in sections if section[1] == 2]
+    names, found = sections[symbols[6]][4], set()
+    for at in range(symbols[4] + 24, symbols[4] + symbols[5], 24):
+        name, _, _, section = struct.unpack_from("<IBBH", code, at)
+        if section == 0:
+            found.add(code[names + name :].partition(b"\0")[0].decode())
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="object files are ELF's on Linux")
+@pytest.mark.skipif(CHECKED, reason="checks call what raises")
+def test_kernels_need_little_of_c():
+    shoal.fit([[0.0], [1.0]], [0.0, 1.0], epochs=1)
+    needed = set()
+    for path in cache.directory().glob("*.kernel"):
+        if not path.name.startswith("_run_in_parallel"):
+            needed |= undefined(path.read_bytes()[32:])
+    assert needed <= {"clock_gettime", "sched_yield", "memset", "memcpy", "memmove"}
+
+
+AARCH64 = """
+import platform, sys
+platform.machine = lambda: "aarch64"
+from llvmlite import binding as llvm
+from shoal.kernels.code import environment, machine_code
+from shoal.kernels.launching import kernels
+from shoal.planning.cost_model import row_width
+
+assert environment.register_bytes() == 16
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+lane = row_width("float32", 16).group("float32")
+module = llvm.parse_bitcode(kernels.PREDICT._compile(lane, "shoal_predict"))
+target = llvm.Target.from_triple("aarch64-unknown-linux-gnu")
+machine = target.create_target_machine(features="+neon", opt=3, reloc="pic", codemodel="small")
+module.triple, module.data_layout = machine.triple, str(machine.target_data)
+sys.stdout.buffer.write(machine_code.object_file(module.as_bitcode(), machine))
+"""
+
+
+@pytest.mark.skipif(CHECKED, reason="checks call what raises")
+def test_an_object_file_for_arm_is_made(tmp_path):
+    """It is not run here: what can be seen is that it is one, and needs no more than the others."""
+    environment = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "SHOAL_CACHE_DIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", AARCH64], env={**os.environ, **environment}, capture_output=True,
+        check=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout[:4] == b"\x7fELF" and struct.unpack_from("<H", done.stdout, 18) == (183,)
+    assert 10_000 < len(done.stdout) < 300_000
+    assert undefined(done.stdout) <= {"clock_gettime", "sched_yield", "memset", "memcpy", "memmove"}
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b", "c"], ["a", "x86-64-v2"]])

@@ -17,15 +17,16 @@ def tutorial(work, threads=None):
     import shoal
 
     X, y = work.data
+    settings = {"epochs": work.epochs, "record_every": work.epochs, "momentum": work.momentum}
     if work.nets > 1:
         grid = {"seed": range(work.nets)}
-        settings = {"hidden": 4, "epochs": work.epochs, "record_every": work.epochs}
-        return lambda: shoal.sweep(X, y, grid, threads=threads, **settings, **shoal.TUTORIAL)
+        settings = {**shoal.TUTORIAL, **settings, "hidden": work.widths[1:-1]}
+        return lambda: shoal.sweep(X, y, grid, threads=threads, **settings)
     start = [w[0] for w in work.start]
 
     def run():
         weights = [w.copy() for w in start]
-        shoal.train(X, y, weights, epochs=work.epochs, record_every=work.epochs)
+        shoal.train(X, y, weights, **settings, specialise=work.specialise)
         return weights
 
     return run

@@ -29,10 +29,12 @@ def entries() -> Iterator[tuple[kernels.Kernel, LaneGroup]]:
     register = environment.register_bytes()
     yield kernels.TAKE_SLICES, LaneGroup(np.float64, 1)
     for dtype in map(np.dtype, (np.float32, np.float64)):
-        nets, rows = lane_width(dtype, register).group(dtype), row_width(dtype, register)
-        yield kernels.TRAIN_NETS_IN_LANES, nets
+        yield kernels.TRAIN_NETS_IN_LANES, lane_width(dtype, register).group(dtype)
+        rows = row_width(dtype, register).group(dtype)
         for kernel in (kernels.TRAIN_ROWS_IN_LANES, kernels.FOLLOW, kernels.PREDICT):
-            yield kernel, rows.group(dtype)
+            yield kernel, rows
+        if register == 64:
+            yield kernels.TRAIN_ROWS_IN_LANES, row_width(dtype, register, small=True).group(dtype)
         yield kernels.INITIALISE, LaneGroup(dtype, 1)
 
 
@@ -56,9 +58,10 @@ def build(directory: str, level: str | None = None) -> Path:
     there = cache.directory()
     if (reason := cache.problem()) is not None:
         raise OSError(f"directory = {directory!r} cannot hold kernels: {reason}")
-    for path in known if level is None else ():
-        if path is not None and path.is_file():
-            shutil.copy(path, there)
+    for paths in known:  # of other processors are the object files alone
+        if all(path is not None and path.is_file() for path in paths):
+            for path in paths if level is None else paths[1:]:
+                shutil.copy(path, there)
     context: Any = multiprocessing.get_context("spawn")  # each reads the environment anew
     with context.Pool(min(environment.most_threads(), 5)) as pool:
         pool.map(_compile, range(len(list(entries()))), chunksize=1)

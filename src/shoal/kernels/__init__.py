@@ -2,8 +2,8 @@
 
 Rooms, from the bottom up; each imports from those before it:
 
-* `code`: how functions are compiled and kept on the disk (`machine_code` is LLVM's part, and
-  `numba_internals` has what numba does not publish),
+* `code`: how functions are compiled and kept on the disk (`machine_code` and `specialising` are
+  LLVM's part, and `numba_internals` has what numba does not publish),
 * `layout`, `codes`, `lane_group`, `teams`: where things are in arrays, and numbers that stand for
   names,
 * `lanes`: vectors, the primitives on them, elementary functions made of these,
@@ -12,7 +12,7 @@ Rooms, from the bottom up; each imports from those before it:
 * `nets_in_lanes`, `rows_in_lanes`: a tile of rows, where lanes are nets, or rows of one net,
 * `epoch`: the epochs of a group of nets, written once for both, and what ends them,
 * `launching`: `kernels` are what is launched, `functions` what they do, `words` what they are
-  handed, `parallel` on which threads.
+  handed, `parallel` on which threads, `specialised` which of them are for nets of one shape.
 
 Where a kernel's machine code is kept, nothing that needs numba is imported: `functions` and all
 that it is made of, `compiling`, and `loop`, for launches on numba's threads.
@@ -30,6 +30,8 @@ device function
 kernel, entry
     What is launched: a device function of a lane group and a named tuple. Its entry is the C
     function that reads the tuple from a block of 64-bit words.
+specialised
+    Of a kernel: with words of its block as constants, which tell the shape of the nets.
 launch, slice
     A launch is 0.15 s of training, in which threads take slices: some groups through some tiles.
 architecture

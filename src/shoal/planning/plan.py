@@ -139,6 +139,13 @@ class Block:
             seconds += step(task.validation_rows) / 3 if task.validation_rows else 0
         return lanes * seconds
 
+    @property
+    def seconds_saved(self) -> float:
+        """Rough time that a training takes less where the nets' shape is known to the compiler."""
+        steps = -(-self.task.rows // self.task.batch)
+        of_step = cost_model.seconds_saved(self.architecture, self.seconds_of_epoch / steps)
+        return self.groups * (self.last_epoch - self.first_epoch) * steps * of_step
+
     def describe(self, threads: int) -> str:
         """What was chosen for these nets, and why."""
         architecture, width, choice = self.architecture, self.width, self.chosen
@@ -355,7 +362,8 @@ def make_plan(
             architecture, len(nets), rows[0], dtype, threads, width.lanes, len(distinct) == 1
         )
         if chosen.rows_in_lanes:
-            width = cost_model.row_width(dtype, register_bytes)
+            small = cost_model.is_small(architecture, rows[0], dtype, register_bytes)
+            width = cost_model.row_width(dtype, register_bytes, small)
         score = score_code(target, architecture)
         task = _task(architecture, layers, score, rows, weighted, width, dtype)
         for ordering, members in _arrange(

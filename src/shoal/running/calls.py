@@ -1,14 +1,17 @@
 """Kernels with their arguments: the arrays of a run, and a workspace for each thread."""
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ..kernels.arguments import Data, State, Task, Workspace
+from ..kernels.code.objects import Function
 from ..kernels.lane_group import LaneGroup
 from ..kernels.launching import kernels
 from ..kernels.launching.entries import Call, Kernel, Slice
 from ..kernels.launching.kernels import Training
-from ..kernels.memory import aligned
+from ..kernels.launching.specialised import function_of, least_worth
+from ..kernels.memory import aligned_all
 from ..planning import cost_model
 from ..planning.architecture import initial_factors
 from ..planning.plan import Block
@@ -27,21 +30,11 @@ def kernel_of(block: Block) -> Kernel:
     return kernels.TRAIN_NETS_IN_LANES
 
 
-def _bind(
-    kernel: Kernel,
-    block: Block,
-    task: Task,
-    data: Data,
-    state: State,
-    workspaces: Sequence[Workspace],
-    evaluating: bool = False,
-) -> Call:
+def _arguments(
+    block: Block, task: Task, data: Data, state: State, work: Workspace, evaluating: bool = False
+) -> Training:
     table, ordering = block.layers.table, block.ordering
-    arguments = [
-        Training(_NO_SLICE, task, ordering, int(evaluating), table, data, state, work)
-        for work in workspaces
-    ]
-    return kernel.bind(block.width.group(block.dtype), arguments)
+    return Training(_NO_SLICE, task, ordering, int(evaluating), table, data, state, work)
 
 
 class TrainingCalls:
@@ -52,13 +45,23 @@ class TrainingCalls:
     trained : sequence of Trained
     dataset : Dataset
     threads : int
+    specialise : bool or None
+        Whether to use machine code for the nets' shapes; None: where that is worth it.
     """
 
-    def __init__(self, trained: Sequence[Trained], dataset: Dataset, threads: int) -> None:
+    def __init__(
+        self,
+        trained: Sequence[Trained],
+        dataset: Dataset,
+        threads: int,
+        specialise: bool | None = None,
+    ) -> None:
         self.trained, self.dataset, self.threads = trained, dataset, threads
+        self.specialise = specialise
         self.team: Team | None = None
         self._shared: dict[int, Call] = {}
         self._private: dict[int, list[Call]] = {}
+        self._functions: dict[int, Function | None] = {}  # for the shapes of blocks
         block = trained[0].block
         if len(trained) == 1 and block.groups == 1:
             parts = min(threads, block.most_threads)
@@ -70,9 +73,38 @@ class TrainingCalls:
     def _call(
         self, number: int, workspaces: Sequence[Workspace], kernel: Kernel | None = None
     ) -> Call:
+        block, function = self.trained[number].block, self._functions.get(number)
+        arguments = [self._arguments(number, work) for work in workspaces]
+        kernel, lane = kernel or kernel_of(block), block.width.group(block.dtype)
+        return kernel.bind(lane, arguments, function)
+
+    def _arguments(self, number: int, work: Workspace) -> Training:
         block, state = self.trained[number].block, self.trained[number].state
         data = self.dataset.training_data(block.architecture)
-        return _bind(kernel or kernel_of(block), block, block.task, data, state, workspaces)
+        return _arguments(block, block.task, data, state, work)
+
+    def compile(self) -> None:
+        """Compile or load what trains the blocks. To be called once, before all others."""
+        for number, trained in enumerate(self.trained):
+            block = trained.block
+            kernel, lane = kernel_of(block), block.width.group(block.dtype)
+            kernel.prepare(lane)
+            if self.team is not None:
+                kernels.FOLLOW.prepare(lane)
+            saved = block.seconds_saved / min(self.threads, block.groups)
+            if self.specialise is not None:
+                saved = math.inf if self.specialise else 0.0
+            if saved < least_worth():
+                continue
+            if number in self._shared:
+                call = self._shared[number]
+                function = function_of(kernel, lane, call.arguments[0], saved)
+                self._shared[number] = call._replace(function=function or call.function)
+            else:
+                work = training_workspace(block, block.dtype)
+                self._functions[number] = function_of(
+                    kernel, lane, self._arguments(number, work), saved
+                )
 
     def shared(self, number: int) -> Call:
         """The call of a block's slices that end with an epoch: workspaces are the threads'."""
@@ -114,13 +146,6 @@ class TrainingCalls:
             self.team.after_launch()
 
 
-def compile_for(block: Block, followed: bool) -> None:
-    """Compile or load what trains a block. followed : by threads of a team."""
-    lane = block.width.group(block.dtype)
-    for kernel in (kernel_of(block), *((kernels.FOLLOW,) if followed else ())):
-        kernel.prepare(lane)
-
-
 def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
     """The call that writes final losses and score counts to new arrays of ``trained``."""
     block, state, rows = trained.block, trained.state, dataset.scored
@@ -135,12 +160,13 @@ def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
         weighted=int(rows.weights is not None),
         panels=0,
     )
-    trained.loss = aligned((block.groups, 1, L), dtype)
-    trained.counts = aligned((block.groups, task.counts + 1, L), dtype)
+    shapes = {"loss": (block.groups, 1, L), "counts": (block.groups, task.counts + 1, L)}
+    trained.loss, trained.counts = aligned_all(shapes, dtype).values()
     state = state._replace(params=trained.params, losses=trained.loss, scores=trained.counts)
     data = dataset.scored_data(block.architecture)
     works = [evaluation_workspace(block, task, dtype) for _ in range(min(threads, block.groups))]
-    return _bind(kernel_of(block), block, task, data, state, works, evaluating=True)
+    arguments = [_arguments(block, task, data, state, work, evaluating=True) for work in works]
+    return kernel_of(block).bind(block.width.group(block.dtype), arguments)
 
 
 def initialisation_call(trained: Trained, threads: int) -> Call:

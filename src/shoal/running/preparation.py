@@ -32,6 +32,7 @@ class Request(NamedTuple):
     progress: Any = None
     threads: Any = None
     verbose: Any = False
+    specialise: Any = None
 
 
 class Known(NamedTuple):
@@ -192,6 +193,8 @@ def prepare(
     bar, threads = monitor(request.progress), check_threads(request.threads)
     if not isinstance(request.verbose, bool):
         raise TypeError(f"verbose = {show(request.verbose)} must be True or False")
+    if not (request.specialise is None or isinstance(request.specialise, bool)):
+        raise TypeError(f"specialise = {show(request.specialise)} must be True, False or None")
     _check_rounding(grid, dtype)
     rows, validation = _divide(
         inputs, labels, weights, target, grid.candidates["validation"][0], feature_names
@@ -210,7 +213,7 @@ def prepare(
         for block in plan.blocks:
             tell(block.describe(threads or default_threads()), sys.stdout)
     dataset = Dataset(target, rows, validation, feature_names)
-    run = Run(plan, grid, dataset, orders, threads, bar)
+    run = Run(plan, grid, dataset, orders, threads, bar, request.specialise)
     for block in plan.blocks:
         architecture = block.architecture
         for part in (rows, validation):

@@ -15,7 +15,7 @@ from ..kernels.launching import parallel
 from ..kernels.launching.slices import STOPPED
 from ..kernels.layout import INTERRUPTED, RUNNING, STATUS
 from ..planning.plan import Plan
-from .calls import TrainingCalls, compile_for, evaluation_call, initialisation_call
+from .calls import TrainingCalls, evaluation_call, initialisation_call
 from .dataset import Dataset
 from .interrupts import noting
 from .progress import Monitor
@@ -47,6 +47,8 @@ class Run:
     threads : int or None
         None: as many as `default_threads` says.
     monitor : Monitor, optional
+    specialise : bool, optional
+        Of `TrainingCalls`.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class Run:
         orders: NDArray[np.uint64],
         threads: int | None = None,
         monitor: Monitor | None = None,
+        specialise: bool | None = None,
     ) -> None:
-        self.plan, self.dataset = plan, dataset
+        self.plan, self.dataset, self.specialise = plan, dataset, specialise
         self.threads = threads or default_threads()
         self.monitor = monitor or Monitor()
         self.interrupted = False
@@ -93,11 +96,10 @@ class Run:
         checkpoints : ascending ints
             Numbers of epochs after which ``checkpoint`` is called with that number.
         """
-        calls = TrainingCalls(self.trained, self.dataset, self.threads)
+        calls = TrainingCalls(self.trained, self.dataset, self.threads, self.specialise)
         try:
             with self.monitor.reporting_compilation():
-                for trained in self.trained:
-                    compile_for(trained.block, calls.team is not None)
+                calls.compile()
             Scheduler(
                 self.plan, self.trained, calls, self.threads, self.monitor, tuple(checkpoints),
                 checkpoint or _nothing,

@@ -90,12 +90,15 @@ def problem():
     return reason
 
 
-def path_of(name, key):
-    """File of an entry, or None where there is no cache. key : str, all that code depends on."""
+def path_of(name, key, kind="kernel"):
+    """File of an entry, or None where there is no cache.
+
+    key : str, all that its content depends on. kind : "kernel", or "bitcode".
+    """
     problem()
     if danger() is not None:
         return None
-    return directory() / _file_name(name, key)
+    return directory() / _file_name(name, key, kind)
 
 
 def prebuilt():
@@ -103,13 +106,13 @@ def prebuilt():
     return _PREBUILT / directory().name
 
 
-def prebuilt_path_of(name, key):
+def prebuilt_path_of(name, key, kind="kernel"):
     """File of an entry that came with the package, whether or not it is there."""
-    return prebuilt() / _file_name(name, key)
+    return prebuilt() / _file_name(name, key, kind)
 
 
-def _file_name(name, key):
-    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.kernel"
+def _file_name(name, key, kind):
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.{kind}"
 
 
 def load(path, rebuild):
@@ -128,6 +131,20 @@ def load(path, rebuild):
             with contextlib.suppress(OSError):
                 path.unlink()
         return None
+
+
+def trim(name, most):
+    """Delete the oldest entries of a name, but for so many."""
+
+    def age(path):
+        try:
+            return path.stat().st_mtime
+        except OSError:  # another process has deleted it
+            return 0.0
+
+    for path in sorted(directory().glob(f"{name}-*"), key=age)[:-most]:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def save(path, payload):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numba
 
-from . import machine_code as native
 from . import objects
 from .environment import CHECKED, jit_is_on
+from .machine_code import bundle
 from .telling import warn_of_result
 
 # error_model="numpy": a scalar division must not raise. No fast-math: the order of arithmetic is
@@ -39,34 +39,36 @@ def internals() -> Any:
     return None
 
 
-def device_function(function=None, *, inline=None):
+def device_function(function=None, *, inline=None, over_layers=False):
     """Decorator of a part of a kernel, which is compiled into the kernels that call it.
 
     inline : "never" for what is not on the way of every net: one copy, whoever calls it. "always"
     between the epoch's loop and a layer's: an array is eight machine words as an argument, and
     passing dozens of arrays down takes as long as training a tiny net on them.
+    over_layers : whether its loops are over layers, and so to be unrolled where a net's shape is
+    known: see `specialising`.
     """
     if function is None:
-        return functools.partial(device_function, inline=inline)
+        return functools.partial(device_function, inline=inline, over_layers=over_layers)
     if not jit_is_on():
         return function
     if internals() is None:
         return numba.njit(**_OPTIONS)(function)
-    return internals().device_function(function, inline, _OPTIONS)
+    return internals().device_function(function, inline, _OPTIONS, over_layers)
 
 
-def machine_code(function: Any, signature: Any, symbol: str) -> Any:
+def compiled(function: Any, signature: Any, symbol: str) -> Any:
     """What a function of a block of words is compiled to.
 
     Returns
     -------
     bytes or numba.CFunc
-        An object file with a C function of this name; with what numba publishes one of its own.
+        Bitcode with a C function of this name; with what numba publishes one of its own.
     """
     if internals() is None:
         return numba.cfunc(signature, **_OPTIONS)(function)
     bitcode, name = internals().module_of(function, signature, _OPTIONS)
-    return native.object_file(native.bundle(bitcode, name, symbol))
+    return bundle(bitcode, name, symbol)
 
 
 def cached(**options: Any) -> Any:

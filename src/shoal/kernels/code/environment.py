@@ -17,10 +17,15 @@ CHECKED = os.environ.get("SHOAL_CHECKED", "0") not in ("", "0")
 _X86 = ("x86_64", "AMD64")
 
 
+@functools.cache
+def _has_file_of_numba():
+    return os.path.exists(".numba_config.yaml")
+
+
 def _of_numba(name, parse, default):
     """A setting of numba's, by its name there; its variable begins with ``NUMBA_``."""
-    if "numba" not in sys.modules and os.path.exists(".numba_config.yaml"):
-        import numba  # noqa: F401  (which reads that file)
+    if "numba" not in sys.modules and _has_file_of_numba():
+        import numba  # noqa: F401  (which reads it)
     if "numba" in sys.modules:
         from numba import config
 

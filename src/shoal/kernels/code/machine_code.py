@@ -5,7 +5,9 @@ optimised, and the name of its function. Here it becomes the C function ``i32 sh
 *words)``, which needs neither numba nor Python, then an object file for a processor, and is loaded.
 """
 
+import functools
 import platform
+import re
 import sys
 
 from llvmlite import binding as llvm
@@ -15,6 +17,12 @@ from .environment import cpu_features, cpu_name
 # The size up to which LLVM inlines a function, four times its own, so that activations are inlined:
 # one net 4-8-3 takes 0.95 of the time.
 _INLINING_THRESHOLD = 1000
+
+# The attribute of functions whose loops are over layers, as LLVM has none for that: it says nothing
+# of functions that are inlined in any case, or never.
+OVER_LAYERS = "inlinehint"
+_LABEL = r'("[^"]*"|[-\w.$]+)'
+_FIRST_MARK = 900_000  # a number above those of other metadata
 
 _DIRECT = sys.platform == "linux" and platform.machine() == "x86_64"
 
@@ -30,6 +38,16 @@ LEVELS = {
 def processor():
     """What machine code of this process is for."""
     return f"{cpu_name()} {cpu_features()} {llvm.get_process_triple()}"
+
+
+def llvm_version():
+    """The major version of LLVM."""
+    return llvm.llvm_version_info[0]
+
+
+def bitcode_of(version):
+    """What bitcode is for, that this version of LLVM has written."""
+    return f"bitcode of LLVM {version}, {llvm.get_process_triple()}"
 
 
 def levels():
@@ -85,6 +103,61 @@ define i32 @{name}({words} %words) {{
 """
 
 
+# What `specialising` needs of llvmlite, and 0.44 has not.
+PASSES = (
+    "always_inliner", "global_dead_code_eliminate", "instruction_combine",
+    "ipsccp", "lcssa", "loop_rotate", "loop_simplify", "loop_unroll", "sccp", "simplify_cfg",
+    "sroa", "strip_symbols",
+)  # fmt: skip
+
+
+@functools.cache
+def has_passes():
+    """Whether this llvmlite has all `PASSES`."""
+    passes = llvm.create_new_module_pass_manager()
+    return all(hasattr(passes, f"add_{name}_pass") for name in PASSES)
+
+
+def run_passes(names, module, machine, function=None):
+    """Run passes over a module, or over one function of it."""
+    make = (
+        llvm.create_new_function_pass_manager if function else llvm.create_new_module_pass_manager
+    )
+    passes = make()
+    for name in names:
+        getattr(passes, f"add_{name}_pass")()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(2))
+    passes.run(function or module, builder)
+
+
+def _with_marks(module):
+    """The module with the loops of functions that are OVER_LAYERS marked to be unrolled where it is
+    known how often they run."""
+    text = str(module)
+    groups = re.findall(r"attributes (#\d+) = \{(.*)\}", text)
+    over_layers = {group for group, what in groups if OVER_LAYERS in what.split()}
+    lines, labels, inside, count = [], set(), False, 0
+    for line in text.split("\n"):
+        if line.startswith("define"):
+            labels, inside = set(), not over_layers.isdisjoint(line.split())
+        elif label := re.match(f"{_LABEL}:", line):
+            labels.add(label.group(1))
+        elif inside and line.startswith("  br "):
+            if not labels.isdisjoint(re.findall(f"label %{_LABEL}", line)):  # it goes back
+                line = f"{line}, !llvm.loop !{_FIRST_MARK + count}"
+                count += 1
+        lines.append(line)
+    for mark in range(_FIRST_MARK, _FIRST_MARK + count):
+        lines.append(f"!{mark} = distinct !{{!{mark}, !{_FIRST_MARK - 1}}}")
+    lines.append(f'!{_FIRST_MARK - 1} = !{{!"llvm.loop.unroll.full"}}')
+    return llvm.parse_assembly("\n".join(lines))
+
+
+def without_marks(module, context=None):
+    """The module without marks on loops: of those that cannot be unrolled LLVM would warn."""
+    return llvm.parse_assembly(re.sub(r", !llvm\.loop !\d+", "", str(module)), context)
+
+
 def bundle(bitcode, function, name):
     """Bitcode of a module whose only visible function is the entry.
 
@@ -103,6 +176,13 @@ def bundle(bitcode, function, name):
     for each in (*_defined(module), *module.global_variables):
         if not each.is_declaration and each.name not in kept:
             each.linkage = "internal"
+    if has_passes():  # a third of the size: names of values too
+        module = _with_marks(module)
+        run_passes(("sroa", "instruction_combine", "simplify_cfg"), module, target_machine())
+        names = [(each, each.name) for each in (*module.functions, *module.global_variables)]
+        run_passes(("strip_symbols",), module, target_machine())
+        for each, its_name in names:
+            each.name = its_name
     for number, each in enumerate(f for f in _defined(module) if f.name != name):
         each.name = f"function_{number}"
     for number, each in enumerate(module.global_variables):
@@ -111,29 +191,24 @@ def bundle(bitcode, function, name):
     return module.as_bitcode()
 
 
-def _propagate_constants(module, builder):
+def _propagate_constants(module, machine):
     """Constants in tuples, such as a stride of 1, reach the functions that they are handed to.
 
     LLVM looks for them before it takes tuples apart. Steps of one net take 0.85 (4-16-3) to 0.98
     (64-32-10) of the time. llvmlite 0.44 has no such passes.
     """
-    passes = llvm.create_new_module_pass_manager()
-    if hasattr(passes, "add_sroa_pass") and hasattr(passes, "add_ipsccp_pass"):
-        passes.add_sroa_pass()
-        passes.add_instruction_combine_pass()
-        passes.add_simplify_cfg_pass()
-        passes.add_ipsccp_pass()
-        passes.run(module, builder)
+    if has_passes():
+        run_passes(("sroa", "instruction_combine", "simplify_cfg", "ipsccp"), module, machine)
 
 
-def object_file(bitcode):
-    """Machine code of a bundled module, as an object file.
+def object_file(bitcode, machine=None):
+    """Machine code of a bundled module, as an object file: for this processor, or another machine.
 
     LLVM's usual passes, but loops are not unrolled: a small net's loops run once or twice, and what
     LLVM computes before an unrolled one took longer than the loop. One net 3-4-1 takes 0.65 of the
     time, a sweep of them 0.9, larger nets 0.95 to 1.
     """
-    module, machine = llvm.parse_bitcode(bitcode), target_machine()
+    module, machine = without_marks(llvm.parse_bitcode(bitcode)), machine or target_machine()
     for level in (0, 3):  # at first only what is said to be inlined is
         options = llvm.create_pipeline_tuning_options(level)
         options.loop_unrolling = False
@@ -143,12 +218,12 @@ def object_file(bitcode):
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
         if level == 0:
-            _propagate_constants(module, builder)
+            _propagate_constants(module, machine)
     return machine.emit_object(module)
 
 
 def load(code, name):
-    """Address of a function in an object file, which stays there until the process ends."""
+    """Address of a function in an object file, and what it is freed with."""
     stub = llvm.parse_assembly(f"define i32 @{name}() {{ ret i32 0 }}")
     stub.triple = llvm.get_process_triple()
     # llvmlite's memory manager puts code and constants side by side, as direct calls and
@@ -157,7 +232,6 @@ def load(code, name):
     engine.set_object_cache(getbuffer_func=lambda module: code)
     engine.finalize_object()
     address = engine.get_function_address(name)
-    engine.detach()  # never to be freed
     if not address:
         raise ValueError(f"the object file has no {name}")
-    return address
+    return address, engine

@@ -5,6 +5,7 @@ which is optimised once, by `machine_code`. `problem` tests what is assumed of n
 something, `compilation` does with what numba publishes.
 """
 
+import functools
 import pickle
 import sys
 
@@ -23,6 +24,7 @@ from numba.core import (
 from numba.core.compiler_lock import global_compiler_lock
 
 from . import cache
+from .machine_code import OVER_LAYERS
 
 
 class _DeviceLibrary(codegen.JITCodeLibrary):
@@ -57,18 +59,25 @@ class _NoMachineCode:
         """Nothing to set."""
 
 
-class _OutlinedLibrary(_DeviceLibrary):
-    """Code of a device function that is not inlined."""
+@functools.cache
+def _library(attributes):
+    """Like `_DeviceLibrary`, with functions that have these attributes."""
 
-    def add_ir_module(self, ir_module):
-        for function in ir_module.functions:
-            if not function.is_declaration:
-                function.attributes.add("noinline")
-        super().add_ir_module(ir_module)
+    class Library(_DeviceLibrary):
+        def add_ir_module(self, ir_module):
+            for function in ir_module.functions:
+                if not function.is_declaration:
+                    for attribute in attributes:
+                        function.attributes.add(attribute)
+            super().add_ir_module(ir_module)
+
+    return Library
 
 
-def _pipeline(name, library):
-    """A compiler that puts code into a library of this class."""
+@functools.cache
+def _compiler(attributes):
+    """A compiler of device functions with these attributes."""
+    name = "_".join(attributes)
 
     @compiler_machinery.register_pass(mutates_CFG=False, analysis_only=True)
     class UseLibrary(compiler_machinery.FunctionPass):
@@ -79,7 +88,7 @@ def _pipeline(name, library):
 
         def run_pass(self, state):
             maker = state["targetctx"].codegen()
-            state["library"] = library(maker, state["func_id"].func_qualname)
+            state["library"] = _library(attributes)(maker, state["func_id"].func_qualname)
             return False
 
     class Compiler(compiler.CompilerBase):
@@ -92,24 +101,22 @@ def _pipeline(name, library):
     return Compiler
 
 
-_DeviceCompiler = _pipeline("device_library", _DeviceLibrary)
-_OutlinedCompiler = _pipeline("outlined_library", _OutlinedLibrary)
-
 # Python calls no device function. None of these functions counts references.
 _OPTIONS = {"_nrt": False}
 _DEVICE_OPTIONS = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def device_function(function, inline, options):
+def device_function(function, inline, options, over_layers=False):
     """Dispatcher of a device function. inline : "always", "never" or None.
 
     It is compiled for types alone: numba would do so again for each number that a caller writes
     down, and for the one that a loop's counter starts from.
     """
+    attributes = ("noinline",) * (inline == "never") + (OVER_LAYERS,) * over_layers
     made = njit(
         **options,
         **_DEVICE_OPTIONS,
-        pipeline_class=_OutlinedCompiler if inline == "never" else _DeviceCompiler,
+        pipeline_class=_compiler(attributes),
         # said in any case, as numba lets what an inlined function calls inherit it
         forceinline=inline == "always",
     )(function)

@@ -2,13 +2,18 @@
 
 import ctypes
 import gc
+import logging
 import os
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from . import cache, machine_code
+from . import cache, machine_code, specialising
+
+log = logging.getLogger("shoal")
 
 # Called before something is compiled, which takes seconds: the layers above may tell the user.
 before_compiling: list[Callable[[], None]] = []
@@ -52,9 +57,57 @@ def _without_collector() -> Iterator[None]:
 COMPILING = threading.RLock()  # two threads would compile the same thing twice
 
 
-def kept(name: str, key: str) -> Any:
-    """File of a kernel's machine code in the cache, or None where there is none."""
-    return cache.path_of(name, f"{key}, {machine_code.processor()}")
+def _keys_of_object(key: str) -> list[str]:
+    return [f"{key}, {each}" for each in (machine_code.processor(), *machine_code.levels())]
+
+
+def _keys_of_bitcode(key: str) -> list[str]:
+    versions = range(machine_code.llvm_version(), 0, -1)  # what older ones wrote can be read
+    return [f"{key}, {machine_code.bitcode_of(version)}" for version in versions]
+
+
+def kept(name: str, key: str) -> list[Any]:
+    """Files of a kernel in the cache, its object file and its bitcode; None where there is none."""
+    return [
+        cache.path_of(name, _keys_of_object(key)[0]),
+        cache.path_of(name, _keys_of_bitcode(key)[0], "bitcode"),
+    ]
+
+
+def _found(
+    name: str, keys: list[str], rebuild: Callable[[bytes], Any], kind: str = "kernel"
+) -> Any:
+    """What ``rebuild`` makes of an entry: that of the first key in the cache, or the first that
+    came with the package; None where there is none."""
+    others = (cache.prebuilt_path_of(name, key, kind) for key in keys)
+    for path in (cache.path_of(name, keys[0], kind), *others):
+        found = cache.load(path, rebuild)
+        if found is not None:
+            return found
+    return None
+
+
+def _save(name: str, key: str, content: bytes, kind: str = "kernel") -> None:
+    path = cache.path_of(name, key, kind)
+    if path is not None:
+        cache.save(path, content)
+
+
+def _symbol(name: str) -> str:
+    return f"shoal_{name}"
+
+
+def _source(name: str, key: str, compiled: Callable[[str], Any]) -> Any:
+    """What a kernel's machine code is made of: bitcode that is kept, or what is compiled now."""
+    keys = _keys_of_bitcode(key)
+    found = _found(name, keys, zlib.decompress, "bitcode")
+    if found is not None:
+        return found
+    with _without_collector():
+        made = compiled(_symbol(name))
+    if isinstance(made, bytes) and machine_code.has_passes():
+        _save(name, keys[0], zlib.compress(made, 9), "bitcode")
+    return made
 
 
 def function(name: str, key: str, compiled: Callable[[str], Any]) -> Function:
@@ -67,32 +120,82 @@ def function(name: str, key: str, compiled: Callable[[str], Any]) -> Function:
     key : str
         What tells it apart from all others, on this processor.
     compiled : callable
-        Of the function's name: the bytes of an object file with it, or where numba's insides are
-        not known something with an ``address``.
+        Of the function's name: bitcode with it, or where numba's insides are not known something
+        with an ``address``.
     """
-    symbol = f"shoal_{name}"
 
     def load(code: bytes) -> Function:
-        return Function(machine_code.load(code, symbol))
+        address, engine = machine_code.load(code, _symbol(name))
+        engine.detach()  # never to be freed
+        return Function(address)
 
     with COMPILING:
-        path = kept(name, key)
-        others = (
-            cache.prebuilt_path_of(name, f"{key}, {processor}")
-            for processor in (machine_code.processor(), *machine_code.levels())
-        )
-        for each in (path, *others):
-            found = cache.load(each, load)
-            if found is not None:
-                return found
+        keys = _keys_of_object(key)
+        found = _found(name, keys, load)
+        if found is not None:
+            return found
         announce()
-        with _without_collector():
-            made = compiled(symbol)
+        made = _source(name, key, compiled)
         if not isinstance(made, bytes):
             return Function(made.address, made)
-        if path is not None:
-            cache.save(path, made)
-        return load(made)
+        code = machine_code.object_file(made)
+        _save(name, keys[0], code)
+        return load(code)
+
+
+_MOST_KEPT = 500  # specialised kernels of a name in the cache, of 15 to 200 kB each
+_MOST_MADE = 250  # in a process, as LLVM's passes keep about a megabyte of each
+_made: list[str] = []  # their names
+
+
+class Specialised:
+    """A kernel with some of its words as constants, see `specialising`.
+
+    Parameters
+    ----------
+    name, key, compiled
+        As those of `function`.
+    known : specialising.Known
+    """
+
+    def __init__(
+        self, name: str, key: str, compiled: Callable[[str], Any], known: specialising.Known
+    ) -> None:
+        self.name, self.key, self.compiled, self.known = name, key, compiled, known
+        self._file = f"{name}-specialised"
+        self._keys = _keys_of_object(f"{key}, {known}")[:1]
+
+    def is_kept(self) -> bool:
+        """Whether it is in the cache, so that it takes milliseconds."""
+        path = cache.path_of(self._file, self._keys[0])
+        return path is not None and path.exists()
+
+    def _load(self, code: bytes) -> Function:
+        return Function(*machine_code.load(code, _symbol(self._file)))
+
+    def function(self) -> Function | None:
+        """The C function, which is freed once nobody has it; None where it cannot be made, or
+        enough have been."""
+        if not machine_code.has_passes():
+            return None
+        with COMPILING:
+            found = _found(self._file, self._keys, self._load)
+            if found is not None:
+                return found
+            if len(_made) >= _MOST_MADE:
+                log.warning("%s is not made: %d were, in this process", self._file, _MOST_MADE)
+                return None
+            source = _source(self.name, self.key, self.compiled)
+            if not isinstance(source, bytes):
+                return None
+            _made.append(self._file)
+            symbols = _symbol(self.name), _symbol(self._file)
+            begin = time.monotonic()
+            code = specialising.object_file(source, *symbols, self.known)
+            log.debug("%s made in %.1f s", self._file, time.monotonic() - begin)
+            _save(self._file, self._keys[0], code)
+            cache.trim(self._file, _MOST_KEPT)
+            return self._load(code)
 
 
 # What is held while something is compiled besides, by numba: see `compilation`.

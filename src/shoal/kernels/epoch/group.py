@@ -176,17 +176,21 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     batch_start = number // task.batch_tiles * task.batch
     row = number % task.batch_tiles * task.tile
     limit = next_limit(lane, state.progress, epoch)
-    recorded = is_recorded(task, epoch) or epoch + 1 == limit
+    due = record_of(task, epoch) * task.record_every  # the next recorded epoch, without a division
+    recorded = epoch == due or epoch + 1 == limit
     scored = task.validation_rows == 0
+    even = task.rows % task.batch == 0 and task.batch % task.tile == 0  # all tiles are full ones
     if group.ordering != IN_PLACE and 0 < number < task.training_tiles:
         shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
     for _ in range(start, stop):
         measured = recorded or task.monitored
         if number < task.training_tiles:
-            batch_rows = task.rows - batch_start
-            if batch_rows > task.longest_batch:
-                batch_rows = task.batch
-            rows, position = min(task.tile, batch_rows - row), batch_start + row
+            rows, batch_rows, position = task.tile, task.batch, batch_start + row
+            if not even:
+                batch_rows = task.rows - batch_start
+                if batch_rows > task.longest_batch:
+                    batch_rows = task.batch
+                rows = min(task.tile, batch_rows - row)
             if position == 0:
                 _begin_epoch(lane, group, epoch)
             if row == 0:
@@ -210,7 +214,9 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
         if number == task.epoch_tiles:
             number, batch_start = 0, 0
             epoch += 1
-            recorded = is_recorded(task, epoch) or epoch + 1 == limit
+            if epoch > due:
+                due += task.record_every
+            recorded = epoch == due or epoch + 1 == limit
 
 
 @device_function
@@ -222,23 +228,21 @@ def _run_epochs(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     epoch and the last finite parameters are exact wherever the launches were cut.
     """
     one, task, state, work = broadcast(lane, 1.0), group.task, group.state, group.work
-    tiles = task.epoch_tiles
-    run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop)
-    if stop % tiles == 0:
-        first, end = start // tiles, stop // tiles
-        running = load(lane, state.alive, 0) == one
-        diverged = any_lane(running & (finite(lane, state.params) ^ (one == one)))
-        if diverged and end - first > 1:
-            roll_back(lane, state, work, False)
-            for epoch in range(first, end):
-                take_snapshot(lane, state, work, True)
-                run_tiles(
-                    lane, tile_lane, train_rows, validate_rows, group, epoch * tiles,
-                    (epoch + 1) * tiles,
-                )  # fmt: skip
-                update_status(lane, task, state, work, epoch + 1)
-        else:
-            update_status(lane, task, state, work, end)
+    tiles, again, position, length = task.epoch_tiles, False, start, stop - start
+    while position < stop:
+        if again:
+            take_snapshot(lane, state, work, True)
+        end = position + length
+        run_tiles(lane, tile_lane, train_rows, validate_rows, group, position, end)
+        position = end
+        if stop % tiles == 0:
+            running = load(lane, state.alive, 0) == one
+            diverged = any_lane(running & (finite(lane, state.params) ^ (one == one)))
+            if diverged and not again and length > tiles:
+                roll_back(lane, state, work, False)
+                again, position, length = True, start, tiles
+            else:
+                update_status(lane, task, state, work, end // tiles)
 
 
 @device_function

@@ -116,9 +116,9 @@ def _entry_function(function: Any, lane: Any, read: Any) -> Any:
     return entry
 
 
-def machine_code(function: Any, lane: LaneGroup, field: Field, symbol: str) -> Any:
-    """What a kernel is compiled to, see `compilation.machine_code`."""
+def compiled(function: Any, lane: LaneGroup, field: Field, symbol: str) -> Any:
+    """What a kernel is compiled to, see `compilation.compiled`."""
     typ = lane_group_type(lane)
     read = _reader(_numba_type(field, typ.element))
     entry = _entry_function(function, _constant_lane(typ), read)
-    return compilation.machine_code(entry, _SIGNATURE, symbol)
+    return compilation.compiled(entry, _SIGNATURE, symbol)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..code import objects
 from ..code.environment import CHECKED, jit_is_on
+from ..code.specialising import Known
 from ..lane_group import LaneGroup
 from .words import Packer, check, field_of
 
@@ -31,8 +32,8 @@ class Call(NamedTuple):
     ----------
     arguments : list of named tuples
         One for each thread that may take a slice, as each has a workspace of its own.
-    address : int
-        Of the machine code.
+    function : Function or None
+        The machine code; none in plain Python.
     words : (threads, W) int64 array
         The arguments as blocks of words; word 1 to 4 of each are the slice.
     blocks : list of int
@@ -42,7 +43,7 @@ class Call(NamedTuple):
     kernel: "Kernel"
     lane: LaneGroup
     arguments: list[Any]
-    address: int = 0
+    function: Any = None
     words: Any = None
     blocks: Sequence[int] = ()
 
@@ -94,18 +95,29 @@ class Kernel:
                     )
         return self._entries[lane.key]
 
+    def specialised(self, lane: LaneGroup, known: Known) -> objects.Specialised:
+        """The machine code for these lanes and known words."""
+        return objects.Specialised(
+            self.name, self.key(lane), lambda symbol: self._compile(lane, symbol), known
+        )
+
     def _compile(self, lane: LaneGroup, symbol: str) -> Any:
         from . import compiling
 
-        return compiling.machine_code(self.function, lane, self.field, symbol)
+        return compiling.compiled(self.function, lane, self.field, symbol)
 
     def prepare(self, lane: LaneGroup) -> None:
         """Compile or load the machine code for these lanes."""
         if jit_is_on():
             self.entry(lane)
 
-    def bind(self, lane: LaneGroup, arguments: list[Any]) -> Call:
-        """A call with these arguments, one named tuple for each thread."""
+    def bind(
+        self, lane: LaneGroup, arguments: list[Any], function: objects.Function | None = None
+    ) -> Call:
+        """A call with these arguments, one named tuple for each thread.
+
+        function : specialised machine code, for such arguments.
+        """
         if not jit_is_on():
             return Call(self, lane, arguments)
         if CHECKED:
@@ -114,7 +126,7 @@ class Kernel:
         words = np.array([self.packer.words(each) for each in arguments], np.int64)
         base, stride = words.__array_interface__["data"][0], words.strides[0]
         blocks = range(base, base + words.nbytes, stride)
-        return Call(self, lane, arguments, self.entry(lane).address, words, blocks)
+        return Call(self, lane, arguments, function or self.entry(lane), words, blocks)
 
     def run_plain(self, lane: LaneGroup, arguments: Any) -> None:
         """In plain Python: a lane is an integer, and the kernel runs once for each lane of its

@@ -127,7 +127,7 @@ def launch(
     control[DEADLINE] = time.monotonic_ns() + int(1e9 * seconds) if seconds is not None else _NEVER
     if jit_is_on():
         threads = min(threads, len(table), *(len(call.blocks) for call in calls))
-        addresses = np.array([call.address for call in calls], np.int64)
+        addresses = np.array([call.function.address for call in calls], np.int64)
         blocks = np.array([call.blocks[:threads] for call in calls], np.int64)
         status = _run(threads, kernels.Taking(0, table, addresses, blocks, control, outcome))
         _check(int(status.max()))
@@ -154,7 +154,7 @@ def _run_alone(calls: Sequence[Call], piece: Sequence[int]) -> Any:
     call = calls[piece[0]]
     call.words[0, 1:5] = piece[1:]
     begin = time.perf_counter_ns()
-    status = call.kernel.entry(call.lane).call(call.blocks[0])
+    status = call.function.call(call.blocks[0])
     return np.array([[status, time.perf_counter_ns() - begin]])
 
 

@@ -104,7 +104,9 @@ class Packer:
         words = [VERSION]
         for each in self._numbers_and_arrays(arguments):
             if type(each) is np.ndarray:
-                words.append(ctypes.addressof(_empty(each)))  # type: ignore[arg-type]
+                # of an empty array no address is asked for: a third of a fit's are
+                address = ctypes.addressof(_empty(each)) if each.size else 0  # type: ignore[arg-type]
+                words.append(address)
                 words.extend(each.shape)
             else:
                 words.append(each)

@@ -289,7 +289,7 @@ def _layer_part(lane, group, k, below, block, share):
         _finish(lane, group, block, p, g, units, False)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def weights_part(lane, group, tile, slot, share, added, gradient):
     """A thread's part of all weights: gradient sums block by block, added to the batch's where
     ``added``; and where they are fused the step.

@@ -52,7 +52,7 @@ def first_values_by_panels(lane, task, layers, X, params, work, start, stop, row
     values_by_panels(lane, task, layer, code, X, params, work, start, stop, rows)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def _forward(lane, group, tile, slot, share):
     """A part of the units of each layer, with batch norm by the tile and with dropout."""
     task, layers, state, work = group.task, group.layers, group.state, group.work
@@ -93,7 +93,7 @@ def _finish_outputs(lane, group, tile, slot):
     finish_deltas(lane, task, parameter, limit, outputs)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def _back(lane, group, tile, slot, share):
     """Deltas, from the outputs' to those of the first layer, of a part of each layer's units."""
     task, layers, state, work = group.task, group.layers, group.state, group.work
@@ -121,7 +121,7 @@ def _back(lane, group, tile, slot, share):
         wait_for(work.own.team, share)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def _transpose(lane, group, rows, share):
     """What gradients read row by row."""
     task, layers, work = group.task, group.layers, group.work

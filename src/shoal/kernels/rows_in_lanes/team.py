@@ -119,6 +119,8 @@ def barrier(team, part):
 @device_function
 def parts_of(team):
     """How many threads share the net: one, once the leader has waited too long."""
+    if len(team) == ARRIVALS + LINE:  # of one thread, as the compiler may know
+        return 1
     if team[PARTS] > 1 and team[WAITED] > TOO_LONG:
         atomic_store(team, STOPPED, 1)
         return 1

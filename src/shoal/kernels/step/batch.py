@@ -51,7 +51,7 @@ def _end_of(task, layers, k):
     return layers[k + 1][WEIGHTS] if k + 1 < len(layers) else task.parameters
 
 
-@device_function(inline="never")
+@device_function(inline="never", over_layers=True)
 def finish_batch(lane, net, task, layers, nets, sums, partials, scale):
     """A step of all parameters, from the sums of a batch that was not fused, times ``scale``.
 

@@ -41,7 +41,7 @@ def layer_values(lane, task, layers, k, x, params, work, start, stop, rows):
         forward_layer(lane, below, weights, biases, inputs, count, code, values, slopes, rows)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def forward(lane, task, layers, first_layer, x, params, work, rows):
     """The layers of a tile from ``first_layer`` on as a prediction has them; the output layer's
     weighted sums are left as they are."""
@@ -59,7 +59,7 @@ def finish_values(lane, task, layer, params, work, rows):
         activate(lane, layer[CODE], values, work.deltas, layer[UNITS], rows)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def forward_training(lane, group, tile, x):
     """All layers of a tile, with batch norm by the tile and with dropout. x : View."""
     task, layers, state, work = group.task, group.layers, group.state, group.work

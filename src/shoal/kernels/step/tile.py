@@ -32,7 +32,7 @@ def finish_deltas(lane, task, parameter, limit, outputs):
         weigh_deltas(lane, outputs.weights, deltas, outputs.units, rows)
 
 
-@device_function(inline="always")
+@device_function(inline="always", over_layers=True)
 def train_tile(lane, group, tile, x, targets, weights, scale):
     """Forward and back over a tile of rows.
 
