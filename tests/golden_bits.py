@@ -362,7 +362,7 @@ OF_SWEEP = ("validation", "record_every")  # a sweep has one of each
 
 # Labels were taken by these losses too when the file was made; kernels still do that.
 @mock.patch.object(targets, "_LOSSES_OF_NUMBERS", ("poisson", "quantile"))
-def train(nets, dtype, threads=None, specialise=False):
+def train(nets, dtype, threads=None, **how):
     """Models of nets, and their X: those that one sweep may have together have neighbours."""
     sweeps, models = {}, [None] * len(nets)
     for k, net in enumerate(nets):
@@ -374,7 +374,8 @@ def train(nets, dtype, threads=None, specialise=False):
         given = {
             "dtype": dtype,
             "threads": threads,
-            "specialise": specialise,
+            "specialise": False,
+            **how,
             "progress": False,
             "record_every": record_every,
             "sample_weight": row_weights(len(X)) if weighted else None,
@@ -422,9 +423,9 @@ def digest(model, X):
     return told.hexdigest()[:16]
 
 
-def digests(nets, dtype, threads=None, specialise=False):
-    """A digest for each net."""
-    return [digest(*trained) for trained in train(nets, dtype, threads, specialise)]
+def digests(nets, dtype, threads=None, **how):
+    """A digest for each net. how : keywords that change no bit."""
+    return [digest(*trained) for trained in train(nets, dtype, threads, **how)]
 
 
 # -------------------------------------------------------------------------------------- the file

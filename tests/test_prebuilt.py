@@ -175,7 +175,7 @@ assert environment.register_bytes() == 16
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
 lane = row_width("float32", 16).group("float32")
-module = llvm.parse_bitcode(kernels.PREDICT._compile(lane, "shoal_predict"))
+module = llvm.parse_bitcode(kernels.PREDICT.compile(lane, "shoal_predict"))
 target = llvm.Target.from_triple("aarch64-unknown-linux-gnu")
 machine = target.create_target_machine(features="+neon", opt=3, reloc="pic", codemodel="small")
 module.triple, module.data_layout = machine.triple, str(machine.target_data)

@@ -53,7 +53,7 @@ def fit(**settings):
 def test_bits_are_the_recorded_ones(dtype, rows_in_lanes, monkeypatch, whole):
     choose(monkeypatch, rows_in_lanes)
     nets = RECORDED if whole else random.Random(f"{dtype} {rows_in_lanes}").sample(RECORDED, 4)
-    assert golden_bits.digests(nets, dtype, 2, True) == [net[dtype] for net in nets]
+    assert golden_bits.digests(nets, dtype, 2, specialise=True) == [net[dtype] for net in nets]
 
 
 def test_it_is_made_once_kept_and_loaded(empty):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .kernels.code import forked as forked
 
 if TYPE_CHECKING:
-    from .about import info
+    from .about import cuda_available, info
     from .inputs.settings import TUTORIAL
     from .model import DivergenceWarning, History, Model, load
     from .network import fit, train
@@ -29,6 +29,7 @@ _HOME = {
     "Model": "model",
     "Sweep": "results",
     "TUTORIAL": "inputs.settings",
+    "cuda_available": "about",
     "fit": "network",
     "info": "about",
     "load": "model",
@@ -37,8 +38,8 @@ _HOME = {
 }
 
 __all__ = [
-    "TUTORIAL", "DivergenceWarning", "History", "Model", "Sweep", "fit", "info", "load", "sweep",
-    "train",
+    "TUTORIAL", "DivergenceWarning", "History", "Model", "Sweep", "cuda_available", "fit", "info",
+    "load", "sweep", "train",
 ]  # fmt: skip
 
 

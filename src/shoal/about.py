@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from . import __version__
@@ -46,8 +47,29 @@ def info() -> dict[str, str]:
         "prebuilt": _prebuilt_state(len(list(cache.prebuilt().glob("*.kernel")))),
         "cache": str(directory),
         "cache state": _cache_state(directory, cache.problem(), cache.danger()),
-        "GPU": "none: this version computes on the CPU; a GPU backend does not exist yet",
+        "GPU": _gpu_state(),
     }
+
+
+def cuda_available() -> bool:
+    """Whether ``backend="cuda"`` can be used here; `info` says why not.
+
+    Examples
+    --------
+    >>> import shoal
+    >>> shoal.cuda_available() in (True, False)
+    True
+    """
+    from .gpu.device import problem
+
+    return problem() is None
+
+
+def _gpu_state() -> str:
+    from .gpu.device import describe, problem
+
+    reason = problem()
+    return describe() if reason is None else f"none, the CPU computes: {reason}"
 
 
 def table() -> Table:
@@ -58,7 +80,7 @@ def table() -> Table:
     lines.add_column(style="bold", no_wrap=True)
     lines.add_column(overflow="fold")
     for name, value in info().items():
-        lines.add_row(name, value)
+        lines.add_row(name, escape(value))
     return lines
 
 

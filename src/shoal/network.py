@@ -204,6 +204,8 @@ def fit(
     progress: bool | None = None,
     threads: int | None = None,
     specialise: bool | None = None,
+    backend: Literal["cpu", "cuda"] = "cpu",
+    device: int | str | None = None,
     **settings: Unpack[Settings],
 ) -> Model:
     """Train one net, with practical defaults.
@@ -237,6 +239,12 @@ def fit(
         Train with machine code that is made for nets of this shape, with the same bits: making it
         takes about a second, once on a machine, and nets as small as the tutorial's are then
         trained in half of the time. None: where that is worth it.
+    backend : str
+        "cpu", or "cuda": a thread of an NVIDIA GPU trains each net, to the same bits. It needs
+        ``pip install "shoal[cuda13]"`` (or cuda12), and is meant for thousands of small nets.
+    device : int or str, optional
+        With "cuda" which GPU: its number among those that ``CUDA_VISIBLE_DEVICES`` leaves, or its
+        UUID; None: the first.
     **settings
 
     Returns
@@ -274,8 +282,13 @@ def fit(
     traced = _epochs(trace, done, last)
     grid = _one(resolved)
     run = prepare(
-        X, y, grid, Request(sample_weight, task, progress, threads, specialise=specialise), known
-    )
+        X, y, grid,
+        Request(
+            sample_weight, task, progress, threads, specialise=specialise, backend=backend,
+            device=device,
+        ),
+        known,
+    )  # fmt: skip
     if warm_start is None or resume is None:
         run.initialise()
     else:
@@ -399,6 +412,8 @@ def train(
     trace: int | Sequence[int] | None = None,
     progress: bool | None = None,
     specialise: bool | None = None,
+    backend: Literal["cpu", "cuda"] = "cpu",
+    device: int | str | None = None,
     **settings: Unpack[TrainSettings],
 ) -> History:
     """Train the net that these weights make, in place: the tutorial's loop in one call.
@@ -431,6 +446,12 @@ def train(
         Train with machine code that is made for nets of this shape, with the same bits: making it
         takes about a second, once on a machine, and nets as small as the tutorial's are then
         trained in half of the time. None: where that is worth it.
+    backend : str
+        "cpu", or "cuda": a thread of an NVIDIA GPU trains each net, to the same bits. It needs
+        ``pip install "shoal[cuda13]"`` (or cuda12), and is meant for thousands of small nets.
+    device : int or str, optional
+        With "cuda" which GPU: its number among those that ``CUDA_VISIBLE_DEVICES`` leaves, or its
+        UUID; None: the first.
     **settings
 
     Returns
@@ -472,7 +493,8 @@ def train(
         if weights[k].shape[axis] != size:
             raise ValueError(f"weights[{k}].shape = {weights[k].shape} must have {what}: {size}")
     traced = _epochs(trace, 0, resolved["epochs"])
-    run = prepare(X, y, grid, Request(progress=progress, specialise=specialise), Known(target))
+    request = Request(progress=progress, specialise=specialise, backend=backend, device=device)
+    run = prepare(X, y, grid, request, Known(target))
     trained = run.trained[0]
     state, layers = trained.state, trained.block.layers
     state.params[:] = pack(weights, biases, None, layers, dtype)[:, np.newaxis]

@@ -24,6 +24,8 @@ def sweep(
     progress: bool | None = None,
     threads: int | None = None,
     specialise: bool | None = None,
+    backend: Literal["cpu", "cuda"] = "cpu",
+    device: int | str | None = None,
     verbose: bool = False,
     **settings: Unpack[Settings],
 ) -> Sweep:
@@ -55,6 +57,12 @@ def sweep(
         Train with machine code that is made for nets of this shape, with the same bits: making it
         takes about a second, once on a machine, and nets as small as the tutorial's are then
         trained in half of the time. None: where that is worth it.
+    backend : str
+        "cpu", or "cuda": a thread of an NVIDIA GPU trains each net, to the same bits. It needs
+        ``pip install "shoal[cuda13]"`` (or cuda12), and is meant for thousands of small nets.
+    device : int or str, optional
+        With "cuda" which GPU: its number among those that ``CUDA_VISIBLE_DEVICES`` leaves, or its
+        UUID; None: the first.
     verbose : bool
         Print how the nets are put into blocks, whether lanes are nets or rows in each, and why.
     **settings
@@ -82,7 +90,8 @@ def sweep(
     array([False,  True,  True, False])
     """
     nets = expand(grid, settings)
-    run = prepare(X, y, nets, Request(sample_weight, task, progress, threads, verbose, specialise))
+    request = Request(sample_weight, task, progress, threads, verbose, specialise, backend, device)
+    run = prepare(X, y, nets, request)
     run.initialise()
     run.train_and_evaluate(
         run.train,

@@ -2,8 +2,8 @@
 
 Rooms, from the bottom up; each imports from those before it:
 
-* `code`: how functions are compiled and kept on the disk (`machine_code` and `specialising` are
-  LLVM's part, and `numba_internals` has what numba does not publish),
+* `code`: how functions are compiled and kept on the disk (`machine_code`, `specialising` and, for
+  GPUs, `nvptx` are LLVM's part, and `numba_internals` has what numba does not publish),
 * `layout`, `codes`, `lane_group`, `teams`: where things are in arrays, and numbers that stand for
   names,
 * `lanes`: vectors, the primitives on them, elementary functions made of these,
@@ -12,7 +12,8 @@ Rooms, from the bottom up; each imports from those before it:
 * `nets_in_lanes`, `rows_in_lanes`: a tile of rows, where lanes are nets, or rows of one net,
 * `epoch`: the epochs of a group of nets, written once for both, and what ends them,
 * `launching`: `kernels` are what is launched, `functions` what they do, `words` what they are
-  handed, `parallel` on which threads, `specialised` which of them are for nets of one shape.
+  handed, `parallel` on which threads, `specialised` which of them are for nets of one shape,
+  `thread_entry` and `threads_of_gpu` how a thread of a GPU comes to its own net.
 
 Where a kernel's machine code is kept, nothing that needs numba is imported: `functions` and all
 that it is made of, `compiling`, and `loop`, for launches on numba's threads.

@@ -55,6 +55,7 @@ class Task(NamedTuple):
     scheduled: int  # learning rates differ from epoch to epoch
     panels: int  # the first layer's weights are packed in panels
     monitored: int  # patience, or the adaptive rate
+    loads_rows: int  # where lanes are nets: rows are copied, into each lane
 
 
 class Samples(NamedTuple):
@@ -88,7 +89,7 @@ class Workspace(NamedTuple):
     snapshot: Floats2  # (parameters and statistics + optimizer state, L) to roll back to
     marks: Floats2  # (MARK_FIELDS, L)
     step: Floats2  # (STEP_FIELDS, L)
-    order: Int32s2  # (1, n) or (L, n) int32
+    order: Int32s2  # (1, n) or (L, n) int32; where orders are given (epochs, n)
     words: Uint32s1  # (4 * RUN,) uint32, of `random.shuffle`
     # of one tile; where lanes are rows, of as many as have slots, one behind the other
     lane_inputs: Floats2  # (I * stride, L); where lanes are rows, I is padded to whole vectors

@@ -13,8 +13,9 @@ ACCUMULATION_BLOCK = 256
     COLUMNS,
 ) = range(9)  # fmt: skip
 
-# how rows are ordered
-IN_PLACE, SHARED_ORDER, OWN_ORDER = range(3)
+# how rows are ordered: as they are, in an order that nets of a group share, in one of each net's
+# own, or in orders that are handed over, of several epochs
+IN_PLACE, SHARED_ORDER, OWN_ORDER, GIVEN_ORDERS = range(4)
 
 # fields of `progress`
 STATUS, EPOCHS, LIMIT, PROGRESS_FIELDS = range(4)

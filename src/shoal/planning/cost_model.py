@@ -21,6 +21,8 @@ SMALLEST_TILE, LARGEST_TILE = 64, layout.ACCUMULATION_BLOCK
 # cores, in units: 30-100-2 with 80 rows 0.95 times as fast, 128-64-10 with 32 rows 1.28, 64-64-10
 # with 64 rows 1.23, 100-50-10 with 64 rows 1.18; in blocks: 8-32-1 1.45, 20-64-64-2 1.55.
 WORTH_A_TEAM, BLOCK_WORTH_A_TEAM = 280_000, 60_000
+# Rows of a tile of a net that a thread of a GPU trains, so that few numbers are on its stack.
+TILE_ON_GPU = 4
 _SIDE_BY_SIDE = 1.1  # time of a thread beside others, in that of one alone
 
 

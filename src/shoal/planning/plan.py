@@ -70,6 +70,7 @@ class Block:
     first_epoch: int
     dtype: Any
     chosen: cost_model.Choice
+    on_gpu: bool = False
 
     @property
     def groups(self) -> int:
@@ -162,6 +163,11 @@ class Block:
             groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
             how = f"{groups} of {width.lanes} nets, one in each lane"
             other = "one by one"
+        if self.on_gpu:
+            return (
+                f"{nets} {shape}, batches of {self.task.batch}: one a thread of the GPU, "
+                f"{self.task.tile} rows at a time"
+            )
         first, second = width.tile
         return (
             f"{nets} {shape}, batches of {self.task.batch}: {how}, tiles of {first} units x "
@@ -213,6 +219,7 @@ def _arrange(
     epochs: NDArray[np.int64],
     shuffled: bool,
     lanes: int,
+    on_gpu: bool,
 ) -> list[tuple[int, NDArray[np.int64]]]:
     """(ordering, nets) of the blocks of one architecture.
 
@@ -228,6 +235,8 @@ def _arrange(
     _, starts, counts = np.unique(orders, return_index=True, return_counts=True)
     if len(starts) == 1:
         return [(SHARED_ORDER, nets)]
+    if on_gpu:  # threads of a group share nothing that one of them would have to make
+        return [(OWN_ORDER, nets[np.argsort(-epochs, kind="stable")])]
     rank = np.arange(len(nets)) - np.repeat(starts, counts)
     whole = rank < np.repeat(counts // lanes * lanes, counts)
     arranged = [(SHARED_ORDER, nets[whole])] if whole.any() else []
@@ -250,15 +259,18 @@ def _in_panels(architecture: Architecture, rows: int, width: LaneWidth, dtype: A
 
 def _task(
     architecture: Architecture, layers: Layers, score: int, rows: Sequence[int], weighted: bool,
-    width: LaneWidth, dtype: Any,
+    width: LaneWidth, dtype: Any, on_gpu: bool,
 ) -> Task:  # fmt: skip
     """Numbers for the kernels. rows : of the training, of the validation."""
     batch = architecture.longest_batch(rows[0])
     tile = batch
     if not architecture.batch_norm:  # which needs a whole batch at each layer
         tile, _ = cost_model.tile_of(architecture, width, batch, dtype)
+        if on_gpu:
+            tile = min(tile, cost_model.TILE_ON_GPU)
     least = tile if not width.rows_in_lanes else 0
     looked_at = layout.ACCUMULATION_BLOCK if width.rows_in_lanes else cost_model.SMALLEST_TILE
+    looked_at = tile if on_gpu else looked_at
     validation_tile = min(
         rows[1],
         max(least, cost_model.tile_of(architecture, width, looked_at, dtype, trains=False)[0]),
@@ -304,6 +316,7 @@ def _task(
         scheduled=int(architecture.scheduled),
         panels=int(_in_panels(architecture, rows[0], width, dtype)),
         monitored=int(architecture.monitored),
+        loads_rows=0,  # of a block
     )
 
 
@@ -317,6 +330,24 @@ def score_code(target: Target, architecture: Architecture) -> int:
     return codes.LARGEST if largest else codes.SIDES
 
 
+class Machine(NamedTuple):
+    """What trains nets.
+
+    Attributes
+    ----------
+    register_bytes : int
+        Of a vector register of the processor.
+    threads : int
+        Of the processor.
+    on_gpu : bool
+        Whether it is a GPU that does, with a thread for each net.
+    """
+
+    register_bytes: int
+    threads: int
+    on_gpu: bool = False
+
+
 def make_plan(
     grid: Grid,
     orders: NDArray[np.uint64],
@@ -324,8 +355,7 @@ def make_plan(
     rows: tuple[int, int],
     inputs: int,
     dtype: Any,
-    register_bytes: int,
-    threads: int,
+    machine: Machine,
     weighted: bool = False,
     first_epoch: int = 0,
 ) -> Plan:
@@ -337,13 +367,13 @@ def make_plan(
         Seeds of the row orders.
     rows : (int, int)
         To train on, and to validate on.
-    threads : int
-        That will train them.
+    machine : Machine
     weighted : bool
         Whether rows have sample weights.
     first_epoch : int
         Epochs that the nets are trained for already; theirs come on top.
     """
+    register_bytes, threads, on_gpu = machine
     every = grid.candidates["record_every"][0]
     cases = {**STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
     first, group = (grid if len(grid) == 1 else grid.coarser(cases)).groups(cases)
@@ -361,23 +391,28 @@ def make_plan(
         chosen = cost_model.choose(
             architecture, len(nets), rows[0], dtype, threads, width.lanes, len(distinct) == 1
         )
-        if chosen.rows_in_lanes:
+        if on_gpu:
+            chosen = cost_model.Choice(False, chosen.seconds, chosen.other)
+        elif chosen.rows_in_lanes:
             small = cost_model.is_small(architecture, rows[0], dtype, register_bytes)
             width = cost_model.row_width(dtype, register_bytes, small)
         score = score_code(target, architecture)
-        task = _task(architecture, layers, score, rows, weighted, width, dtype)
+        task = _task(architecture, layers, score, rows, weighted, width, dtype, on_gpu)
         for ordering, members in _arrange(
-            nets, orders[nets], epochs[nets], architecture.shuffle, width.lanes
+            nets, orders[nets], epochs[nets], architecture.shuffle, width.lanes, on_gpu
         ):
             plan.block_of[members] = len(plan.blocks)
             plan.offset_of[members] = np.arange(len(members))
             padding = np.repeat(members[-1:], -len(members) % width.lanes)
             lanes = np.append(members, padding).reshape(-1, width.lanes)
+            loads_rows = architecture.drops_inputs or ordering == OWN_ORDER
+            if on_gpu and ordering != IN_PLACE:  # each thread to where it reads them fast
+                loads_rows = True
             plan.blocks.append(
                 Block(
                     architecture,
                     layers,
-                    task,
+                    task._replace(loads_rows=int(loads_rows)),
                     width,
                     ordering,
                     lanes,
@@ -386,6 +421,7 @@ def make_plan(
                     first_epoch,
                     dtype,
                     chosen,
+                    on_gpu,
                 )  # fmt: skip
             )
     return plan

@@ -18,7 +18,7 @@ from ..inputs.targets import Target, check_task
 from ..kernels.code.environment import default_threads, most_threads, register_bytes
 from ..kernels.code.telling import tell, warn
 from ..kernels.launching.parallel import check_layer
-from ..planning.plan import make_plan, order_seeds
+from ..planning.plan import Machine, make_plan, order_seeds
 from .dataset import Dataset, Rows
 from .progress import monitor
 from .run import Run
@@ -33,6 +33,8 @@ class Request(NamedTuple):
     threads: Any = None
     verbose: Any = False
     specialise: Any = None
+    backend: Any = "cpu"
+    device: Any = None
 
 
 class Known(NamedTuple):
@@ -54,6 +56,21 @@ def check_threads(threads: Any) -> int | None:
     return int(threads)
 
 
+def check_backend(backend: Any, device: Any) -> None:
+    """Refuse what is no backend, and what names no GPU."""
+    if backend not in ("cpu", "cuda"):
+        right = "did you mean 'cuda'?" if backend in _OTHER_NAMES else "it must be 'cpu' or 'cuda'"
+        kind = ValueError if isinstance(backend, str) else TypeError
+        raise kind(f"backend = {show(backend)}: {right}")
+    if device is None:
+        return
+    if isinstance(device, bool) or not isinstance(device, int | np.integer | str):
+        raise TypeError(f"device = {show(device)} must be the number or the UUID of a GPU, or None")
+    if backend == "cpu":
+        raise ValueError(f"device = {show(device)} needs backend = 'cuda': it names a GPU")
+
+
+_OTHER_NAMES: Final = ("gpu", "GPU", "CUDA", "Cuda", "nvidia")
 # Settings that a float32 may round out of their range, with the end that they must not reach.
 _ENDS: Final = (
     ("momentum", 1), ("rho", 1), ("beta_1", 1), ("beta_2", 1), ("dropout", 1), ("quantile", 1),
@@ -195,6 +212,8 @@ def prepare(
         raise TypeError(f"verbose = {show(request.verbose)} must be True or False")
     if not (request.specialise is None or isinstance(request.specialise, bool)):
         raise TypeError(f"specialise = {show(request.specialise)} must be True, False or None")
+    check_backend(request.backend, request.device)
+    on_gpu = request.backend == "cuda"
     _check_rounding(grid, dtype)
     rows, validation = _divide(
         inputs, labels, weights, target, grid.candidates["validation"][0], feature_names
@@ -202,9 +221,10 @@ def prepare(
     _check_memory(grid, len(rows.X), inputs.shape[1], target, dtype)
     counts = (len(rows.X), 0 if validation is None else len(validation.X))
     orders = order_seeds(grid)
+    machine = Machine(register_bytes(), threads or default_threads(), on_gpu)
     plan = make_plan(
-        grid, orders, target, counts, inputs.shape[1], dtype, register_bytes(),
-        threads or default_threads(), weights is not None, known.epochs if known else 0,
+        grid, orders, target, counts, inputs.shape[1], dtype, machine, weights is not None,
+        known.epochs if known else 0,
     )  # fmt: skip
     if request.verbose:
         if threads and threads > most_threads():
@@ -213,7 +233,12 @@ def prepare(
         for block in plan.blocks:
             tell(block.describe(threads or default_threads()), sys.stdout)
     dataset = Dataset(target, rows, validation, feature_names)
-    run = Run(plan, grid, dataset, orders, threads, bar, request.specialise)
+    gpu = None
+    if on_gpu:  # the driver is not touched before
+        from ..gpu.device import open_device
+
+        gpu = open_device(request.device)
+    run = Run(plan, grid, dataset, orders, threads, bar, request.specialise, gpu, request.verbose)
     for block in plan.blocks:
         architecture = block.architecture
         for part in (rows, validation):

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..gpu.errors import FailedOnGpu
 from ..inputs.grid import Grid
 from ..kernels.code.environment import default_threads
 from ..kernels.code.telling import warn_of_result
@@ -22,6 +23,9 @@ from .progress import Monitor
 from .scheduler import Scheduler
 from .scores import r_squared
 from .state import Trained, allocate
+
+if TYPE_CHECKING:
+    from ..gpu.device import Device
 
 # Weights whose drawing is worth starting threads: about a millisecond's.
 _MANY_WEIGHTS: Final = 100_000
@@ -49,6 +53,10 @@ class Run:
     monitor : Monitor, optional
     specialise : bool, optional
         Of `TrainingCalls`.
+    device : Device, optional
+        The GPU that trains; None: the processor does.
+    verbose : bool
+        Whether it is said where memory is not enough.
     """
 
     def __init__(
@@ -60,7 +68,10 @@ class Run:
         threads: int | None = None,
         monitor: Monitor | None = None,
         specialise: bool | None = None,
+        device: "Device | None" = None,
+        verbose: bool = False,
     ) -> None:
+        self.device, self.verbose = device, verbose
         self.plan, self.dataset, self.specialise = plan, dataset, specialise
         self.threads = threads or default_threads()
         self.monitor = monitor or Monitor()
@@ -70,8 +81,8 @@ class Run:
         ]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle holds: all but the progress bar, which belongs to this process."""
-        return {**self.__dict__, "monitor": Monitor()}
+        """What a pickle holds: all but the progress bar and the GPU, which are this process's."""
+        return {**self.__dict__, "monitor": Monitor(), "device": None}
 
     def initialise(self) -> None:
         """Draw the initial weights."""
@@ -96,14 +107,8 @@ class Run:
         checkpoints : ascending ints
             Numbers of epochs after which ``checkpoint`` is called with that number.
         """
-        calls = TrainingCalls(self.trained, self.dataset, self.threads, self.specialise)
         try:
-            with self.monitor.reporting_compilation():
-                calls.compile()
-            Scheduler(
-                self.plan, self.trained, calls, self.threads, self.monitor, tuple(checkpoints),
-                checkpoint or _nothing,
-            ).run()  # fmt: skip
+            self._scheduler(tuple(checkpoints), checkpoint or _nothing).run()
         except KeyboardInterrupt:
             self.interrupted = True
             raise
@@ -111,6 +116,23 @@ class Run:
             for trained in self.trained:
                 status = trained.state.progress[:, STATUS]
                 status[status == RUNNING] = INTERRUPTED
+
+    def _scheduler(
+        self, checkpoints: tuple[int, ...], checkpoint: Callable[[int], None]
+    ) -> Scheduler:
+        if self.device is not None:
+            from .on_gpu import GpuCalls, GpuScheduler
+
+            on_gpu = GpuCalls(self.device, self.trained, self.dataset, self.threads)
+            return GpuScheduler(
+                self.plan, self.trained, on_gpu, self.monitor, checkpoints, checkpoint, self.verbose
+            )
+        calls = TrainingCalls(self.trained, self.dataset, self.threads, self.specialise)
+        with self.monitor.reporting_compilation():
+            calls.compile()
+        return Scheduler(
+            self.plan, self.trained, calls, self.threads, self.monitor, checkpoints, checkpoint
+        )
 
     def evaluate(self) -> None:
         """Loss and score of all nets: on the validation rows, or on the training rows."""
@@ -161,6 +183,10 @@ class Run:
                 raise
             self.interrupted = True
             warn_of_result(warning)
+            self.evaluate()
+        except FailedOnGpu as error:
+            self.interrupted = True
+            warn_of_result(f"{error}; {warning}", RuntimeWarning)
             self.evaluate()
 
     def _score(self) -> None:

@@ -31,6 +31,8 @@ _SLICES: Final = 8
 # The first slice of a block, whose time is only estimated; and by how much slices may grow.
 _FIRST_SLICE: Final = 0.02
 _GROWTH: Final = 8
+# A tile of rows on a GPU, at most, until it is measured.
+_TILE_ON_GPU: Final = 0.001
 # A piece of shorter work is not cut into slices.
 _SHORT: Final = 0.05
 # Work that is worth starting threads.
@@ -40,7 +42,7 @@ _PHASE: Final = 0.25
 
 
 @dataclass(eq=False)
-class _Active:
+class Active:
     """A piece on its way.
 
     Attributes
@@ -74,6 +76,8 @@ class _Pace:
     def __init__(self, trained: Trained) -> None:
         block = trained.block
         self.tile_seconds = block.seconds_of_epoch / block.task.epoch_tiles  # of one group
+        if block.on_gpu:  # whose first slice is a short one
+            self.tile_seconds = max(self.tile_seconds, _TILE_ON_GPU / block.groups)
         self.longest = _FIRST_SLICE  # slice that it is trusted for
 
     def measure(self, slices: list[tuple[int, float]]) -> None:
@@ -118,7 +122,7 @@ class Scheduler:
         self._done = [0.0] * len(trained)  # of these
         self._pieces_left = [0] * len(trained)  # of a block's phase
         self._reported = 0.0
-        self._active: list[_Active] = []
+        self._active: list[Active] = []
 
     def run(self) -> None:
         """Train all nets; on Ctrl-C stop after the launch and raise KeyboardInterrupt."""
@@ -172,7 +176,7 @@ class Scheduler:
         self._pieces_left[number] = len(pieces)
         return pieces
 
-    def _begun(self, piece: Piece) -> _Active:
+    def _begun(self, piece: Piece) -> Active:
         trained = self.trained[piece.block]
         block = trained.block
         limits = trained.state.progress[piece.first : piece.last, layout.LIMIT]
@@ -180,7 +184,7 @@ class Scheduler:
             trained.transpose_panels(piece.first, piece.last, to_panels=True)
         per_epoch = block.task.epoch_tiles
         last = min(piece.until, int(limits.max()))
-        return _Active(piece, trained, per_epoch * piece.epoch, per_epoch * last)
+        return Active(piece, trained, per_epoch * piece.epoch, per_epoch * last)
 
     def _launch(self) -> None:
         """One launch, and what follows from it."""
@@ -207,20 +211,24 @@ class Scheduler:
         self._advance(stops, outcome)
         self._report()
 
-    def _stop_of(self, active: _Active, seconds: float) -> int:
+    def _stop_of(self, active: Active, seconds: float) -> int:
         """Where a slice of so long ends: with an epoch, but where one is longer than that and there
-        is one group, inside it."""
+        is one group (or a GPU), inside it. One that begins inside an epoch ends with it at last, as
+        a net that diverges is rolled back to where its epoch began."""
         pace, per_epoch = self._paces[active.piece.block], active.trained.block.task.epoch_tiles
         left, groups = active.last_tile - active.tile, active.groups
-        if left * groups * pace.tile_seconds < (_SHORT if active.trained.seconds == 0 else seconds):
-            return active.last_tile
+        epoch, inside = divmod(active.tile, per_epoch)
+        end_of_epoch = (epoch + 1) * per_epoch
+        is_short = _SHORT if active.trained.seconds == 0 else seconds
+        if left * groups * pace.tile_seconds < is_short:
+            return end_of_epoch if inside else active.last_tile
         length = int(min(seconds, pace.longest) / (groups * pace.tile_seconds))
-        epoch = active.tile // per_epoch
-        if length >= per_epoch or groups > 1:
-            return min(active.last_tile, (epoch + max(1, length // per_epoch)) * per_epoch)
-        return min(active.tile + max(1, length), (epoch + 1) * per_epoch)
+        may_cut = groups == 1 or active.trained.block.on_gpu
+        if may_cut and (inside or length < per_epoch):
+            return min(active.tile + max(1, length), end_of_epoch)
+        return min(active.last_tile, (epoch + max(1, length // per_epoch)) * per_epoch)
 
-    def _call_of(self, active: _Active, stop: int) -> Call:
+    def _call_of(self, active: Active, stop: int) -> Call:
         number, per_epoch = active.piece.block, active.trained.block.task.epoch_tiles
         if active.call is None and (stop % per_epoch or active.tile % per_epoch):
             active.call = self.calls.take_private(number)
@@ -256,7 +264,7 @@ class Scheduler:
             self._paces[number].measure(slices)
         self._active = [*inside, *untaken, *waiting, *ran]
 
-    def _end(self, active: _Active) -> list[_Active]:
+    def _end(self, active: Active) -> list[Active]:
         """After a piece: the next ones of its block, once all of this phase are done."""
         piece, trained = active.piece, active.trained
         number, block = piece.block, trained.block
@@ -275,7 +283,7 @@ class Scheduler:
             self.calls.release(number)
         return [self._begun(piece) for _, piece in pieces]
 
-    def _interrupt(self, active: _Active) -> None:
+    def _interrupt(self, active: Active) -> None:
         """Leave a piece at its last whole epoch, and its parameters in their usual order."""
         trained, first, per_epoch = (
             active.trained,

@@ -103,7 +103,7 @@ def training_workspace(block: Block, dtype: Any) -> Workspace:
     }
     if architecture.batch_norm:
         rows |= {"normalised": units * stride, "deviations": units}
-    if block.ordering == OWN_ORDER or task.drops_inputs:
+    if task.loads_rows:
         rows |= {
             "lane_inputs": task.inputs * stride,
             "lane_targets": task.outputs * stride,

@@ -97,7 +97,19 @@ def _symbol(name: str) -> str:
     return f"shoal_{name}"
 
 
-def _source(name: str, key: str, compiled: Callable[[str], Any]) -> Any:
+def kept_or_made(name: str, key: str, kind: str, make: Callable[[], bytes]) -> bytes:
+    """An entry of the cache, or what is made now and kept there."""
+    with COMPILING:
+        found = _found(name, [key], bytes, kind)
+        if found is not None:
+            return bytes(found)
+        announce()
+        made = make()
+        _save(name, key, made, kind)
+        return made
+
+
+def source(name: str, key: str, compiled: Callable[[str], Any]) -> Any:
     """What a kernel's machine code is made of: bitcode that is kept, or what is compiled now."""
     keys = _keys_of_bitcode(key)
     found = _found(name, keys, zlib.decompress, "bitcode")
@@ -135,7 +147,7 @@ def function(name: str, key: str, compiled: Callable[[str], Any]) -> Function:
         if found is not None:
             return found
         announce()
-        made = _source(name, key, compiled)
+        made = source(name, key, compiled)
         if not isinstance(made, bytes):
             return Function(made.address, made)
         code = machine_code.object_file(made)
@@ -185,13 +197,13 @@ class Specialised:
             if len(_made) >= _MOST_MADE:
                 log.warning("%s is not made: %d were, in this process", self._file, _MOST_MADE)
                 return None
-            source = _source(self.name, self.key, self.compiled)
-            if not isinstance(source, bytes):
+            bitcode = source(self.name, self.key, self.compiled)
+            if not isinstance(bitcode, bytes):
                 return None
             _made.append(self._file)
             symbols = _symbol(self.name), _symbol(self._file)
             begin = time.monotonic()
-            code = specialising.object_file(source, *symbols, self.known)
+            code = specialising.object_file(bitcode, *symbols, self.known)
             log.debug("%s made in %.1f s", self._file, time.monotonic() - begin)
             _save(self._file, self._keys[0], code)
             cache.trim(self._file, _MOST_KEPT)

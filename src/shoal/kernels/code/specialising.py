@@ -18,6 +18,7 @@ from .machine_code import run_passes, target_machine, without_marks
 
 _NAME = r'@"?([\w.$]+)"?'
 _CALL = re.compile(rf"\bcall [^@\n]*{_NAME}\(")
+_NOINLINE = re.compile(r"\bnoinline\b")
 _TIDY = ("sroa", "instruction_combine", "simplify_cfg")
 _UNROLL = ("loop_rotate", "loop_simplify", "lcssa", "loop_unroll")
 _WHOLE = ("ipsccp", "global_dead_code_eliminate")
@@ -84,6 +85,25 @@ def _inline_into(module, machine, name):
         run_passes(_WHOLE, module, machine)
 
 
+def specialise(module, context, machine, general, name, inlines_all=False):
+    """Optimise a module with a general entry and one of a name that calls it with constants.
+
+    inlines_all : also what is said not to be: arrays on the stack become registers only then.
+    """
+    for each in (*module.functions, *module.global_variables):
+        if not each.is_declaration and each.name not in (name, f"{general}_room"):
+            each.linkage = "internal"
+    if inlines_all:
+        module = llvm.parse_assembly(_NOINLINE.sub("nounwind", str(module)), context)
+    _inline_into(module, machine, name)
+    module = without_marks(module, context)
+    options = llvm.create_pipeline_tuning_options(2)
+    options.loop_unrolling = options.loop_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
 def object_file(bitcode, general, name, known):
     """Object file of a kernel for launches of which most words are known.
 
@@ -101,13 +121,4 @@ def object_file(bitcode, general, name, known):
     context, machine = llvm.create_context(), target_machine()
     module = llvm.parse_bitcode(bitcode, context)
     module.link_in(llvm.parse_assembly(_entry(name, general, known), context))
-    for each in (*module.functions, *module.global_variables):
-        if not each.is_declaration and each.name not in (name, f"{general}_room"):
-            each.linkage = "internal"
-    _inline_into(module, machine, name)
-    module = without_marks(module, context)
-    options = llvm.create_pipeline_tuning_options(2)
-    options.loop_unrolling = options.loop_vectorization = True
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return machine.emit_object(specialise(module, context, machine, general, name))

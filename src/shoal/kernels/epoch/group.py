@@ -21,17 +21,18 @@ from ..lanes.primitives import any_lane, broadcast, like, select
 from ..lanes.shapes import lane_range
 from ..layout import (
     EPOCH_WEIGHT,
-    IN_PLACE,
     LIMIT,
     LOSS,
     LOSS_PARAMETER,
     LOSSES,
     MONITORED,
+    OWN_ORDER,
     PARTIALS,
     RATE,
     RECORDS,
     SCORE_FIELDS,
     SCORES,
+    SHARED_ORDER,
 )
 from ..step.batch import finish_weights
 from ..step.optimizers import begin_step, trainable
@@ -164,7 +165,7 @@ def _begin_epoch(lane, group, epoch):
     task, state, work = group.task, group.state, group.work
     if task.scheduled:
         set_rates(lane, state.rates, state.schedule, state.monitor, epoch, task.rows)
-    if group.ordering != IN_PLACE:
+    if group.ordering in (SHARED_ORDER, OWN_ORDER):
         shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
 
 
@@ -180,7 +181,8 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     recorded = epoch == due or epoch + 1 == limit
     scored = task.validation_rows == 0
     even = task.rows % task.batch == 0 and task.batch % task.tile == 0  # all tiles are full ones
-    if group.ordering != IN_PLACE and 0 < number < task.training_tiles:
+    shuffled = group.ordering in (SHARED_ORDER, OWN_ORDER)
+    if shuffled and 0 < number < task.training_tiles:
         shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
     for _ in range(start, stop):
         measured = recorded or task.monitored

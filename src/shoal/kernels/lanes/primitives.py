@@ -6,8 +6,9 @@ A *lane* is one net, or one row of one net. A device function names its lane and
 
 * CPU: ``lane`` is a ``LaneGroup(dtype, L)``; a vector is an LLVM vector of L floats, so the line is
   SIMD over L nets.
-* one thread a net (CUDA), or compiled scalar code: ``lane`` is an integer; a vector is a float.
-* plain Python (``NUMBA_DISABLE_JIT=1``): the meanings below run as they are.
+* one thread a net (CUDA): ``lane`` is a group of one; a vector is a float.
+* plain Python (``NUMBA_DISABLE_JIT=1``): ``lane`` is an integer, and the meanings below run as they
+  are, to the same bits.
 
 Arrays are interleaved: element p of lane l is ``a[p, l]``. An array without the lane axis is
 shared: ``load`` gives its element to every lane, so one source serves both. A *register tile* is a
@@ -18,6 +19,10 @@ Nothing crosses lanes, and no operation carries a fast-math flag: a lane's bits 
 nor on its neighbours. With ``SHOAL_CHECKED=1`` in the environment every load and store tests its
 index and raises ``IndexError``.
 """
+
+import ctypes
+import ctypes.util
+import functools
 
 import numpy as np
 from llvmlite import ir
@@ -154,9 +159,30 @@ def broadcast(tc, lane, x):
     return typ(lane, x), codegen
 
 
-@primitive(lambda x, y, z: type(x)(np.float64(x) * np.float64(y) + np.float64(z)))
+def _python_fma(x, y, z):
+    # what was broadcast is a float of Python's, of the others' type
+    typ = np.float32 if any(isinstance(each, np.float32) for each in (x, y, z)) else np.float64
+    function = _c_fma(typ is np.float32)
+    if function is not None:
+        return typ(function(x, y, z))
+    return typ(np.float64(x) * np.float64(y) + np.float64(z))
+
+
+@functools.cache
+def _c_fma(single):
+    """C's own, which rounds once; None where there is no such library."""
+    kind = ctypes.c_float if single else ctypes.c_double
+    try:
+        function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), "fmaf" if single else "fma")
+    except (OSError, AttributeError, TypeError):
+        return None
+    function.argtypes, function.restype = [kind] * 3, kind
+    return function
+
+
+@primitive(_python_fma)
 def fma(tc, x, y, z):
-    """x * y + z with one rounding (in plain Python: close to one)."""
+    """x * y + z with one rounding."""
     return x(x, y, z), lambda context, builder, sig, args: emit_fma(builder, x, *args)
 
 

@@ -97,12 +97,14 @@ def net_of(tc, lane):
 
 
 def lane_range(lane, a):
-    """The lanes of this group, for the rare loop over single nets. ``a`` is (positions, L)."""
+    """The lanes of this group, for the rare loop over single nets. ``a`` is (positions, L), or of
+    more lanes, where a thread has the first to itself."""
     return range(lane, lane + 1)
 
 
 @overload(lane_range)
 def _lane_range(lane, a):
     if isinstance(lane, LaneGroupType):
-        return lambda lane, a: range(a.shape[1])
+        n = lane.n if lane.rows == 1 else 1
+        return lambda lane, a: range(n)
     return lambda lane, a: range(lane, lane + 1)

@@ -91,17 +91,18 @@ class Kernel:
             with objects.COMPILING:  # no lock of its own, which a fork might leave held
                 if lane.key not in self._entries:
                     self._entries[lane.key] = objects.function(
-                        self.name, self.key(lane), lambda symbol: self._compile(lane, symbol)
+                        self.name, self.key(lane), lambda symbol: self.compile(lane, symbol)
                     )
         return self._entries[lane.key]
 
     def specialised(self, lane: LaneGroup, known: Known) -> objects.Specialised:
         """The machine code for these lanes and known words."""
         return objects.Specialised(
-            self.name, self.key(lane), lambda symbol: self._compile(lane, symbol), known
+            self.name, self.key(lane), lambda symbol: self.compile(lane, symbol), known
         )
 
-    def _compile(self, lane: LaneGroup, symbol: str) -> Any:
+    def compile(self, lane: LaneGroup, symbol: str) -> Any:
+        """What the kernel is compiled to, with a C function of this name."""
         from . import compiling
 
         return compiling.compiled(self.function, lane, self.field, symbol)

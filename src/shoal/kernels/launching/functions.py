@@ -15,7 +15,7 @@ from ..layout import INPUTS, UNITS, WEIGHTS
 from ..nets_in_lanes import tile as nets_in_lanes
 from ..rows_in_lanes import tile as rows_in_lanes
 from ..rows_in_lanes.team import nanoseconds
-from ..step.random import initial_weights
+from ..step.random import initial_weights, shuffle
 from .slices import CALL, DEADLINE, NANOSECONDS, START, START_TILE, STATUS, STOP, STOP_TILE, STOPPED
 
 # Nanoseconds after the deadline in which the last slices, one a thread, are still taken: where one
@@ -49,13 +49,7 @@ def _group(a, g):
 
 
 @device_function(inline="always")
-def _train(lane, tile_lane, train_rows, validate_rows, a):
-    """Train groups through tiles.
-
-    Where ``evaluating``, write their mean loss and what the score counts on the rows of ``data`` to
-    ``nets.losses`` and ``nets.scores`` instead: one kernel, as most of its code is the same.
-    """
-    before = exchange_control(IEEE)
+def _train_groups(lane, tile_lane, train_rows, validate_rows, a):
     for g in range(a.slice.start, a.slice.stop):
         group = _group(a, g)
         if a.evaluating:
@@ -65,6 +59,17 @@ def _train(lane, tile_lane, train_rows, validate_rows, a):
                 lane, tile_lane, train_rows, validate_rows, group, a.slice.start_tile,
                 a.slice.stop_tile,
             )  # fmt: skip
+
+
+@device_function(inline="always")
+def _train(lane, tile_lane, train_rows, validate_rows, a):
+    """Train groups through tiles.
+
+    Where ``evaluating``, write their mean loss and what the score counts on the rows of ``data`` to
+    ``nets.losses`` and ``nets.scores`` instead: one kernel, as most of its code is the same.
+    """
+    before = exchange_control(IEEE)
+    _train_groups(lane, tile_lane, train_rows, validate_rows, a)
     exchange_control(before)
 
 
@@ -72,6 +77,15 @@ def _train(lane, tile_lane, train_rows, validate_rows, a):
 def train_nets_in_lanes(lane, a):
     """Train groups of L nets, or evaluate them."""
     _train(lane, lane, nets_in_lanes.train_rows, nets_in_lanes.validate_rows, a)
+
+
+@device_function(inline="always")
+def train_net(lane, a):
+    """Train one net, in a thread of a GPU. lane : of one net.
+
+    A GPU has no control word: each of its operations says how it rounds.
+    """
+    _train_groups(lane, lane, nets_in_lanes.train_rows, nets_in_lanes.validate_rows, a)
 
 
 @device_function(inline="always")
@@ -112,6 +126,13 @@ def initialise(lane, a):
                     a.seeds[g, q], a.kinds[k], a.factors[k],
                 )  # fmt: skip
     exchange_control(before)
+
+
+@device_function(inline="always")
+def row_orders(lane, a):
+    """Row orders of epochs, each in the row of ``orders`` that is its number modulo theirs."""
+    for epoch in range(a.slice.start, a.slice.stop):
+        shuffle(a.orders[epoch % len(a.orders)], a.seeds[0], epoch, a.words)
 
 
 @intrinsic

@@ -11,12 +11,15 @@ from ..arguments import (
     Doubles1,
     Floats1,
     Floats3,
+    Int32s2,
     Int64s1,
     Int64s2,
     RowByRow,
     SharedRows,
     State,
     Task,
+    Uint32s1,
+    Uint64s1,
     Uint64s2,
     Workspace,
 )
@@ -34,6 +37,20 @@ class Training(NamedTuple):
     data: Data
     nets: Annotated[State, 1]  # with a leading axis: of the groups
     work: Workspace
+
+
+class TrainingOnGpu(NamedTuple):
+    """Arguments of a launch on a GPU, whose threads each train one net: see `thread_entry`."""
+
+    slice: Slice  # of the groups
+    task: Task
+    ordering: int
+    evaluating: int
+    layers: Int64s2
+    data: Data
+    nets: Annotated[State, 1]
+    # of the groups; `order` is (threads, 1, n), or (1, epochs, n), and `words` (threads, 4 * RUN)
+    work: Annotated[Workspace, 1]
 
 
 class Prediction(NamedTuple):
@@ -59,6 +76,15 @@ class Initialisation(NamedTuple):
     factors: Doubles1  # (layers,)
 
 
+class Orders(NamedTuple):
+    """Arguments of `row_orders`."""
+
+    slice: Slice  # of the epochs
+    seeds: Uint64s1  # (1,)
+    orders: Int32s2  # (orders, n)
+    words: Uint32s1  # (4 * RUN,), scratch
+
+
 class Taking(NamedTuple):
     """Arguments of `take_slices`: what threads of a launch share, but for their number."""
 
@@ -75,5 +101,10 @@ TRAIN_ROWS_IN_LANES = Kernel("train_rows_in_lanes", Training, RowByRow)
 FOLLOW = Kernel("follow", Training, RowByRow)
 PREDICT = Kernel("predict", Prediction, RowByRow)
 INITIALISE = Kernel("initialise", Initialisation)
+ROW_ORDERS = Kernel("row_orders", Orders)
+TRAIN_NET = Kernel("train_net", Training, SharedRows)  # on a GPU
 TAKE_SLICES = Kernel("take_slices", Taking)
-KERNELS = (TRAIN_NETS_IN_LANES, TRAIN_ROWS_IN_LANES, FOLLOW, PREDICT, INITIALISE, TAKE_SLICES)
+KERNELS = (
+    TRAIN_NETS_IN_LANES, TRAIN_ROWS_IN_LANES, FOLLOW, PREDICT, INITIALISE, ROW_ORDERS, TAKE_SLICES,
+    TRAIN_NET,
+)  # fmt: skip

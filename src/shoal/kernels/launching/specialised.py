@@ -2,7 +2,7 @@
 
 import functools
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..code import objects
@@ -26,19 +26,24 @@ _RECORDS = ("losses", "scores", "val_losses", "learning_rates")
 _loaded: OrderedDict[Any, objects.Function] = OrderedDict()
 
 
-def _kinds(field: Field, name: str = "") -> Iterator[str]:
-    """Of each word behind the version whether it is known."""
+def kinds(field: Field, grouped: tuple[str, ...], inside: bool = False) -> Iterator[str]:
+    """Of each word behind the version whether it is known.
+
+    grouped : tuples whose arrays have a leading axis, of groups. inside : whether this is in one.
+    """
     for part in field.fields:
         if part.name == "slice":
             yield from [_UNKNOWN] * part.words
         elif part.kind == "tuple":
-            yield from _kinds(part, part.name)
+            yield from kinds(part, grouped, inside or part.name in grouped)
         elif part.kind == "int":
             yield _UNKNOWN if part.name == "record_every" else _KNOWN
         else:
             extents = [_KNOWN] * part.ndim
-            if name == "nets":
+            if inside:
                 extents[0] = _UNKNOWN  # groups
+                if part.name == "order":
+                    extents[1] = _UNKNOWN  # epochs
                 if part.name in _RECORDS:
                     extents[1] = _WHERE_ZERO
             yield TABLE if part.name == "layers" else _UNKNOWN
@@ -47,18 +52,24 @@ def _kinds(field: Field, name: str = "") -> Iterator[str]:
 
 @functools.cache
 def _kinds_of(kernel: Kernel) -> list[str]:
-    return [_KNOWN, *_kinds(kernel.field)]
+    return [_KNOWN, *kinds(kernel.field, ("nets",))]
 
 
 def known_of(kernel: Kernel, arguments: Any) -> Known:
     """What is known of the words of a kernel that trains. arguments : Training."""
-    words: list[Any] = list(kernel.packer.words(arguments))
-    for k, kind in enumerate(_kinds_of(kernel)):
+    table = tuple(arguments.layers.ravel().tolist())
+    return known_words(kernel.packer.words(arguments), _kinds_of(kernel), table)
+
+
+def known_words(block: Sequence[int], kinds: Sequence[str], table: tuple[int, ...]) -> Known:
+    """What is known of a block of words. kinds : of each. table : what `layers` holds."""
+    words: list[Any] = list(block)
+    for k, kind in enumerate(kinds):
         if kind == _UNKNOWN or (kind == _WHERE_ZERO and words[k]):
             words[k] = None
         elif kind == TABLE:
             words[k] = TABLE
-    return Known(tuple(words), tuple(arguments.layers.ravel().tolist()))
+    return Known(tuple(words), table)
 
 
 def least_worth() -> float:

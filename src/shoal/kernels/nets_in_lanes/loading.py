@@ -1,9 +1,11 @@
 """Rows of a tile come to where it computes: in one order for all lanes."""
 
+import numpy as np
+
 from ..code.compilation import device_function
 from ..lanes.access import load, store
 from ..lanes.copying import copy
-from ..layout import SHARED_ORDER
+from ..layout import IN_PLACE
 
 
 @device_function
@@ -19,13 +21,14 @@ def copy_shared(lane, task, samples, order, position, rows, work):
 
 
 @device_function(inline="never")
-def broadcast_shared(lane, task, samples, ordering, order, position, rows, work):
-    """Rows in a shared order into each lane, unit-major, where lanes are to drop inputs of their
-    own. samples : Samples. order : (1, n)."""
-    for s in range(rows):
-        row = position + s
-        if ordering == SHARED_ORDER:
-            row = order[0, position + s]
+def broadcast_shared(lane, task, samples, ordering, order, tile, work):
+    """Rows of a tile into each lane, unit-major: where lanes are to drop inputs of their own, and
+    of a thread that has its lane to itself. samples : Samples. order : (1, n), or (epochs, n), of
+    which that of epoch e is row e modulo their number."""
+    for s in range(tile.rows):
+        row = tile.position + s
+        if ordering != IN_PLACE:
+            row = np.int64(order[tile.epoch % len(order), row])
         for i in range(task.inputs):
             number = load(lane, samples.X, row * task.inputs + i)
             store(lane, work.lane_inputs, i * task.stride + s, number)

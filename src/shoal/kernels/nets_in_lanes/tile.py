@@ -19,13 +19,11 @@ def train_rows(lane, group, tile):
     """Train on a tile of rows; where the batch ends, with its step."""
     task, state, work, samples = group.task, group.state, group.work, group.data.training
     rows, stride = tile.rows, task.stride
-    if group.ordering == OWN_ORDER or task.drops_inputs:
+    if task.loads_rows:
         if group.ordering == OWN_ORDER:
             gather_own(lane, task, samples, work.order, tile.position, rows, work)
         else:
-            broadcast_shared(
-                lane, task, samples, group.ordering, work.order, tile.position, rows, work
-            )
+            broadcast_shared(lane, task, samples, group.ordering, work.order, tile, work)
         if task.drops_inputs:
             dropout = Dropout(state.dropout, state.seeds, tile.epoch, tile.position)
             inputs = Units(work.lane_inputs, 0, stride)
