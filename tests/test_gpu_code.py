@@ -89,7 +89,7 @@ def cases(whole):
         for dtype in ("float32", "float64")
         for capability in CAPABILITIES
     ]
-    return every if whole else random.Random("ptx").sample(every, 4)
+    return every if whole else random.Random("ptx").sample(every, 3)
 
 
 def check_ptx(ptx):
@@ -106,9 +106,9 @@ def check_ptx(ptx):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_general_ptx(dtype, monkeypatch):
+def test_general_ptx(dtype, monkeypatch, whole):
     code = code_of("general", dtype, monkeypatch)
-    for capability in CAPABILITIES:
+    for capability in CAPABILITIES if whole else CAPABILITIES[::3]:
         check_ptx(code.ptx(capability))
 
 
@@ -146,7 +146,7 @@ def test_it_links_within_bounds(name, monkeypatch):
     cubin, _ = numba_cuda.link(code, (9, 0))
     registers, stack = resources(cubin)
     print(f"{name}: {registers} registers, {stack} bytes of stack, {len(cubin)} bytes")
-    assert (registers, stack) <= BOUNDS[name]
+    assert registers <= BOUNDS[name][0]
     assert stack <= BOUNDS[name][1]
 
 

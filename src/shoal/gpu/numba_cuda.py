@@ -234,6 +234,8 @@ class NumbaDevice:
         with _sentences():
             # kept until the next launch of these words, which comes after this one has ended
             words.there = self.to_device(words.block)
+            # copies are in another queue, and may be under way when they return
+            self.cuda.default_stream().synchronize()
             blocks = -(-words.threads // _THREADS)
             launch(
                 stream, LaunchConfig(grid=blocks, block=_THREADS), function,
