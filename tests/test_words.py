@@ -34,6 +34,16 @@ DIGESTS = {
         "initialise": "233df03c12b99692",
         "take_slices": "23bc742e7aa0b4fc",
     },
+    3: {
+        "train_nets_in_lanes": "6eecaae21bc58c7d",
+        "train_rows_in_lanes": "04ce56217340a760",
+        "follow": "a5a7739cde3366e9",
+        "predict": "03b2e20ffa21ba22",
+        "initialise": "233df03c12b99692",
+        "row_orders": "7f5ab507a4809ffc",
+        "take_slices": "23bc742e7aa0b4fc",
+        "train_net": "74da6e69f8ce7d19",
+    },
 }
 
 

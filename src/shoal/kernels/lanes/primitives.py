@@ -161,7 +161,7 @@ def broadcast(tc, lane, x):
 
 def _python_fma(x, y, z):
     # what was broadcast is a float of Python's, of the others' type
-    typ = np.float32 if any(isinstance(each, np.float32) for each in (x, y, z)) else np.float64
+    typ = np.float32 if any(isinstance(each, np.float32) for each in (x, y, z)) else type(x)
     function = _c_fma(typ is np.float32)
     if function is not None:
         return typ(function(x, y, z))
