@@ -44,6 +44,17 @@ DIGESTS = {
         "take_slices": "23bc742e7aa0b4fc",
         "train_net": "74da6e69f8ce7d19",
     },
+    4: {
+        "train_nets_in_lanes": "e1defd94c59b30ce",
+        "train_rows_in_lanes": "0eced268b5c15413",
+        "follow": "cd91fe645af2710a",
+        "predict": "b9439c610d3c8489",
+        "initialise": "233df03c12b99692",
+        "row_orders": "7f5ab507a4809ffc",
+        "permute_rows": "e8ca8be277916617",
+        "take_slices": "23bc742e7aa0b4fc",
+        "train_net": "4910328af94e5f78",
+    },
 }
 
 

@@ -27,7 +27,8 @@ from .planning.cost_model import lane_width, row_width
 def entries() -> Iterator[tuple[kernels.Kernel, LaneGroup]]:
     """All kernels, with the lanes that nets are trained in on this processor."""
     register = environment.register_bytes()
-    yield kernels.TAKE_SLICES, LaneGroup(np.float64, 1)
+    for kernel in (kernels.TAKE_SLICES, kernels.PERMUTE_ROWS):
+        yield kernel, LaneGroup(np.float64, 1)
     for dtype in map(np.dtype, (np.float32, np.float64)):
         yield kernels.TRAIN_NETS_IN_LANES, lane_width(dtype, register).group(dtype)
         rows = row_width(dtype, register).group(dtype)

@@ -18,6 +18,7 @@ Int32s2: TypeAlias = Annotated[Any, "int32", 2]
 Uint64s1: TypeAlias = Annotated[Any, "uint64", 1]
 Uint64s2: TypeAlias = Annotated[Any, "uint64", 2]
 Uint32s1: TypeAlias = Annotated[Any, "uint32", 1]
+Uint32s2: TypeAlias = Annotated[Any, "uint32", 2]
 
 
 class Task(NamedTuple):
@@ -55,6 +56,11 @@ class Task(NamedTuple):
     scheduled: int  # learning rates differ from epoch to epoch
     panels: int  # the first layer's weights are packed in panels
     monitored: int  # patience, or the adaptive rate
+    watches_score: int  # by the score of the validation rows, not by their loss
+    ties_improve: int  # a monitored loss that is as low as it has to be below is an improvement
+    penalty_by_batch: int  # penalties are summed with a batch's gradients, and divided with them
+    epsilon_first: int  # adam adds epsilon before the bias correction
+    whole_losses: int  # the loss of a batch has its penalty, and counts by its rows
     loads_rows: int  # where lanes are nets: rows are copied, into each lane
 
 
@@ -73,6 +79,10 @@ class Data(NamedTuple):
     validation: Samples
     validation_weighted: int  # 0 or 1
     variation: Floats1  # (O,): sum of squares about the mean of the rows that are scored
+    # where row orders are given: of so many epochs, that of epoch e of order s in row
+    # s * epochs + e % epochs of (orders * epochs, n); else 0 and (0, n)
+    order_epochs: int
+    orders: Int32s2
 
 
 class Workspace(NamedTuple):

@@ -30,8 +30,13 @@ BEST, WAITED, STALE, PATIENCE, TOLERANCE, ADAPTED, MONITOR_FIELDS = range(7)
 # far, the monitored loss, whether the net records this epoch
 FINITE, LOWEST, MONITORED, RECORDS, MARK_FIELDS = range(5)
 
-# fields of `schedule`
-KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, SCHEDULE_FIELDS = range(9)
+# fields of `schedule`; the last ones: the rate of the first epoch and the rows that were seen
+# before, both of invscaling; epochs without improvement until the adaptive rate falls, and the rate
+# at which a net stops instead
+(
+    KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, FIRST, SEEN, WAIT, FLOOR,
+    SCHEDULE_FIELDS,
+) = range(13)  # fmt: skip
 
 # fields of `rates`; the learning rate is that of the epoch
 (
@@ -39,16 +44,17 @@ KIND, BASE, WARMUP, STEP_EPOCHS, GAMMA, MINIMUM, POWER, TOTAL, SCHEDULE_FIELDS =
     LOSS_PARAMETER, RATE_FIELDS,
 ) = range(13)  # fmt: skip
 # fields of `step`
-STEP_SIZE, ROOT, SCALE, STEP_FIELDS = range(4)
+STEP_SIZE, ROOT, SCALE, STEP_EPSILON, STEP_FIELDS = range(5)
 
 RUN = 16  # counters whose random words are drawn side by side
 
-# fields of `sums`: partial sums of a batch, and the epoch's sum, of losses, of row weights and
-# (from SCORES on, one after the other) of what the score counts
+# fields of `sums`: partial sums of a batch, and the epoch's sum, of losses, of row weights, of
+# squared weights and (from SCORES on, one after the other) of what the score counts
 LOSSES = 0
 ROW_WEIGHTS = LOSSES + PARTIALS
 LOSS = ROW_WEIGHTS + PARTIALS
 EPOCH_WEIGHT = LOSS + 1
 BATCH_WEIGHT = EPOCH_WEIGHT + 1
-SCORES = LOSS + PARTIALS  # partial sums begin at multiples of 16, so that rows may be in lanes
+SQUARES = LOSS + PARTIALS  # partial sums begin at multiples of 16, so that rows may be in lanes
+SCORES = SQUARES + PARTIALS
 SCORE_FIELDS = 2 * PARTIALS

@@ -93,6 +93,39 @@ STRUCTURAL: Final[Mapping[str, Callable[[Any], Any]]] = {
 }  # fmt: skip
 
 
+class Rules(NamedTuple):
+    """What nets go by besides their settings: details in which libraries differ.
+
+    Attributes
+    ----------
+    ties_improve : bool
+        Whether a monitored loss that equals the best one less the tolerance is an improvement.
+    penalty_by_batch : bool
+        Whether a penalty is added to the batch's sum of gradients, before that is divided.
+    epsilon_first : bool
+        Whether adam adds epsilon before its bias correction.
+    whole_losses : bool
+        Whether training losses have their penalty, and batches count by their rows.
+    watches_score : bool
+        Whether patience goes by the score of the validation rows.
+    keeps_best : bool
+        Whether a net that has patience ends with its best weights.
+    given_orders : bool
+        Whether rows are given in the order of each epoch.
+    """
+
+    ties_improve: bool = False
+    penalty_by_batch: bool = False
+    epsilon_first: bool = False
+    whole_losses: bool = False
+    watches_score: bool = False
+    keeps_best: bool = True
+    given_orders: bool = False
+
+
+SHOAL = Rules()
+
+
 class Architecture(NamedTuple):
     """What all nets of a block have in common."""
 
@@ -116,21 +149,24 @@ class Architecture(NamedTuple):
     drops: bool = False
     drops_inputs: bool = False
     scheduled: bool = False
-    adaptive: bool = False
+    monitored: bool = False  # whether the losses of its epochs have consequences
     keeps_best: bool = False
+    rules: Rules = SHOAL
 
     def longest_batch(self, rows: int) -> int:
         """Rows of the largest batch: with batch norm, which needs two rows, a single one that would
         be left over joins the batch before."""
         return self.batch + int(self.batch_norm and rows > self.batch and rows % self.batch == 1)
 
-    @property
-    def monitored(self) -> bool:
-        """Whether the losses of its epochs have consequences."""
-        return self.adaptive or self.keeps_best
-
     @classmethod
-    def of(cls, settings: dict[str, Any], target: Target, rows: int, inputs: int) -> "Architecture":
+    def of(
+        cls,
+        settings: dict[str, Any],
+        target: Target,
+        rows: int,
+        inputs: int,
+        rules: Rules = SHOAL,
+    ) -> "Architecture":
         """Architecture of one net with these settings on data of this size."""
         settings = check_together(settings)
         check_rows(settings, rows)
@@ -152,7 +188,7 @@ class Architecture(NamedTuple):
             init=settings["init"],
             every=every_of(settings["epochs"], settings["record_every"]),
             batch=batch,
-            shuffle=settings["shuffle"] and batch < rows,
+            shuffle=rules.given_orders or (settings["shuffle"] and batch < rows),
             mean=settings["reduction"] == "mean",
             optimizer=optimizer,
             batch_norm=batch_norm,
@@ -164,8 +200,9 @@ class Architecture(NamedTuple):
             drops=drops,
             drops_inputs=drops_inputs,
             scheduled=settings["schedule"] != "constant" or settings["warmup_epochs"] > 0,
-            adaptive=settings["schedule"] == "adaptive",
-            keeps_best=settings["patience"] is not None,
+            monitored=settings["schedule"] == "adaptive" or settings["patience"] is not None,
+            keeps_best=settings["patience"] is not None and rules.keeps_best,
+            rules=rules,
         )
 
 

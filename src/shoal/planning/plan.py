@@ -21,9 +21,11 @@ from . import cost_model
 from .architecture import (
     ACTIVATION_CODES,
     LOSS_CODES,
+    SHOAL,
     STRUCTURAL,
     Architecture,
     Layers,
+    Rules,
     every_of,
     positions,
 )
@@ -85,7 +87,7 @@ class Block:
     @property
     def may_shrink(self) -> bool:
         """Whether nets may be done at different epochs."""
-        return self.architecture.keeps_best or int(self.epochs.min()) < self.last_epoch
+        return self.architecture.monitored or int(self.epochs.min()) < self.last_epoch
 
     @property
     def state_size(self) -> int:
@@ -254,6 +256,7 @@ def _in_panels(architecture: Architecture, rows: int, width: LaneWidth, dtype: A
     inputs, units = architecture.widths[:2]
     stay = architecture.batch == rows and 2 * rows * inputs * dtype.itemsize <= _MOST_LOADED
     able = width.rows_in_lanes and units % width.rows == 0 and not architecture.clips_norm
+    able = able and not architecture.rules.whole_losses  # which sum squares in their order
     return able and not architecture.drops_inputs and not stay and inputs >= _PANELS
 
 
@@ -316,6 +319,11 @@ def _task(
         scheduled=int(architecture.scheduled),
         panels=int(_in_panels(architecture, rows[0], width, dtype)),
         monitored=int(architecture.monitored),
+        watches_score=int(architecture.rules.watches_score),
+        ties_improve=int(architecture.rules.ties_improve),
+        penalty_by_batch=int(architecture.rules.penalty_by_batch),
+        epsilon_first=int(architecture.rules.epsilon_first),
+        whole_losses=int(architecture.rules.whole_losses),
         loads_rows=0,  # of a block
     )
 
@@ -358,13 +366,14 @@ def make_plan(
     machine: Machine,
     weighted: bool = False,
     first_epoch: int = 0,
+    rules: Rules = SHOAL,
 ) -> Plan:
     """Blocks of all nets of a grid.
 
     Parameters
     ----------
     orders : (N,) array
-        Seeds of the row orders.
+        Seeds of the row orders, or numbers of those that are given.
     rows : (int, int)
         To train on, and to validate on.
     machine : Machine
@@ -372,12 +381,15 @@ def make_plan(
         Whether rows have sample weights.
     first_epoch : int
         Epochs that the nets are trained for already; theirs come on top.
+    rules : Rules
     """
     register_bytes, threads, on_gpu = machine
     every = grid.candidates["record_every"][0]
     cases = {**STRUCTURAL, "epochs": lambda epochs: every_of(epochs, every)}
     first, group = (grid if len(grid) == 1 else grid.coarser(cases)).groups(cases)
-    of_groups = [Architecture.of(grid.settings(int(i)), target, rows[0], inputs) for i in first]
+    of_groups = [
+        Architecture.of(grid.settings(int(i)), target, rows[0], inputs, rules) for i in first
+    ]
     distinct = {architecture: k for k, architecture in enumerate(dict.fromkeys(of_groups))}
     architecture_of = np.array([distinct[each] for each in of_groups], np.int64)[group]
     epochs = grid.column("epochs") + first_epoch

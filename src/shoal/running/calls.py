@@ -43,7 +43,8 @@ class TrainingCalls:
     Parameters
     ----------
     trained : sequence of Trained
-    dataset : Dataset
+    data : sequence of Data
+        What the nets of each are trained on.
     threads : int
     specialise : bool or None
         Whether to use machine code for the nets' shapes; None: where that is worth it.
@@ -52,11 +53,11 @@ class TrainingCalls:
     def __init__(
         self,
         trained: Sequence[Trained],
-        dataset: Dataset,
+        data: Sequence[Data],
         threads: int,
         specialise: bool | None = None,
     ) -> None:
-        self.trained, self.dataset, self.threads = trained, dataset, threads
+        self.trained, self.data, self.threads = trained, data, threads
         self.specialise = specialise
         self.team: Team | None = None
         self._shared: dict[int, Call] = {}
@@ -80,8 +81,7 @@ class TrainingCalls:
 
     def _arguments(self, number: int, work: Workspace) -> Training:
         block, state = self.trained[number].block, self.trained[number].state
-        data = self.dataset.training_data(block.architecture)
-        return _arguments(block, block.task, data, state, work)
+        return _arguments(block, block.task, self.data[number], state, work)
 
     def compile(self) -> None:
         """Compile or load what trains the blocks. To be called once, before all others."""

@@ -13,6 +13,8 @@ from .scores import variation
 
 Floats = NDArray[Any]
 
+_NO_ORDERS = (0, np.zeros((0, 0), np.int32))
+
 
 class Rows(NamedTuple):
     """Checked rows: X (n, I), the raw y, and sample weights (n,) where there are any."""
@@ -107,6 +109,7 @@ class Dataset:
                 validation,
                 int(other is not None and by is not None),
                 _rounded(self.variation(architecture, by), self.dtype),
+                *_NO_ORDERS,
             )
         return self._data[key]
 
@@ -114,7 +117,7 @@ class Dataset:
         """The rows that nets of this architecture are scored on after training."""
         rows, none = self.scored, np.zeros(0, self.dtype)
         samples = self._samples(architecture, rows, rows.weights)
-        return Data(samples, Samples(none, none, none), 0, none)
+        return Data(samples, Samples(none, none, none), 0, none, *_NO_ORDERS)
 
     def _samples(self, architecture: Architecture, rows: Rows, weights: Any) -> Samples:
         """These rows as kernels take them."""

@@ -212,7 +212,11 @@ class GpuCalls:
         return self._copied[id(array)][1]
 
     def _shared(self, block: Block, data: Any) -> dict[str, Memory]:
-        arrays = {"layers": block.layers.table, "data.variation": data.variation}
+        arrays = {
+            "layers": block.layers.table,
+            "data.variation": data.variation,
+            "data.orders": data.orders,
+        }
         for name in ("training", "validation"):
             for field, array in getattr(data, name)._asdict().items():
                 arrays[f"data.{name}.{field}"] = array

@@ -127,7 +127,8 @@ class Run:
             return GpuScheduler(
                 self.plan, self.trained, on_gpu, self.monitor, checkpoints, checkpoint, self.verbose
             )
-        calls = TrainingCalls(self.trained, self.dataset, self.threads, self.specialise)
+        data = [self.dataset.training_data(block.architecture) for block in self.plan.blocks]
+        calls = TrainingCalls(self.trained, data, self.threads, self.specialise)
         with self.monitor.reporting_compilation():
             calls.compile()
         return Scheduler(

@@ -172,6 +172,8 @@ class Scheduler:
             phase = max(1, int(_PHASE * self.threads / cost))
             until = until if epoch + 2 * phase > until else epoch + phase
         until = min([until, *(at for at in self.checkpoints if at > epoch)])
+        if trained.orders is not None:
+            until = min(until, trained.orders.prepare(epoch))
         pieces = cut(number, block, ends, epoch, until, target)
         self._pieces_left[number] = len(pieces)
         return pieces

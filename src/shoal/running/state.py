@@ -16,8 +16,12 @@ from ..kernels.layout import FINISHED, RUNNING, STATUS
 from ..kernels.memory import aligned_all
 from ..planning.architecture import SCHEDULE_CODES
 from ..planning.plan import Block
+from .row_orders import RowOrders
 
 Floats = NDArray[Any]
+
+
+_WAIT = 2  # epochs without improvement until the adaptive rate falls
 
 
 class _Lanes:
@@ -62,8 +66,8 @@ def _set_rates(rates: Floats, block: Block, lanes: _Lanes) -> None:
 
 
 def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
-    """The learning rates' schedules, (groups, SCHEDULE_FIELDS, L); of nets without them no rows."""
-    if not block.architecture.scheduled:
+    """The learning rates' schedules, (groups, SCHEDULE_FIELDS, L); without need no rows."""
+    if not (block.architecture.scheduled or block.architecture.monitored):
         return np.zeros((block.groups, 0, block.width.lanes))
     rows = {
         layout.KIND: lanes("schedule", SCHEDULE_CODES.__getitem__),
@@ -74,6 +78,10 @@ def _schedule(block: Block, lanes: _Lanes) -> NDArray[np.float64]:
         layout.MINIMUM: lanes("min_learning_rate"),
         layout.POWER: lanes("power"),
         layout.TOTAL: block.epochs,
+        layout.FIRST: lanes("learning_rate"),
+        layout.SEEN: 0.0,
+        layout.WAIT: _WAIT,
+        layout.FLOOR: -math.inf,
     }
     schedule = np.zeros((block.groups, layout.SCHEDULE_FIELDS, block.width.lanes))
     for row, values in rows.items():
@@ -175,6 +183,8 @@ class Trained:
     counts : (groups, counts + 1, L) array or None
         What the score counts; the last is the rows' weight.
     scores : (groups, L) array or None
+    orders : RowOrders or None
+        That the nets are given.
     """
 
     block: Block
@@ -183,6 +193,7 @@ class Trained:
     loss: Floats | None = None
     counts: Floats | None = None
     scores: Floats | None = None
+    orders: RowOrders | None = None
 
     @property
     def params(self) -> Floats:

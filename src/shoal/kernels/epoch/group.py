@@ -14,13 +14,15 @@ changes no bit: all state is in arrays.
 
 from ..arguments import Tile
 from ..code.compilation import device_function
-from ..codes import RESIDUALS
+from ..codes import RESIDUALS, SQUARED_ERROR
 from ..lanes.access import load, store
 from ..lanes.elementary import canonical
-from ..lanes.primitives import any_lane, broadcast, like, select
+from ..lanes.primitives import any_lane, broadcast, fma, like, select
 from ..lanes.shapes import lane_range
 from ..layout import (
+    BATCH_WEIGHT,
     EPOCH_WEIGHT,
+    L2,
     LIMIT,
     LOSS,
     LOSS_PARAMETER,
@@ -33,10 +35,11 @@ from ..layout import (
     SCORE_FIELDS,
     SCORES,
     SHARED_ORDER,
+    SQUARES,
 )
 from ..step.batch import finish_weights
 from ..step.optimizers import begin_step, trainable
-from ..step.random import shuffle_group
+from ..step.random import copy_orders, shuffle_group
 from ..step.schedules import set_rates
 from ..step.sums import combine
 from .monitoring import (
@@ -51,14 +54,30 @@ from .monitoring import (
 
 
 @device_function(inline="never")
-def _finish_measure(lane, task, scored, sums):
+def _finish_measure(lane, task, loss, scored, sums):
     """Add a batch's loss, and what its score counts, to the epoch's."""
-    store(lane, sums, LOSS, load(lane, sums, LOSS) + combine(lane, sums, LOSSES))
+    store(lane, sums, LOSS, load(lane, sums, LOSS) + loss)
     if scored:
         for k in range(task.counts):
             p = SCORES + k * SCORE_FIELDS
             total = load(lane, sums, p + PARTIALS) + combine(lane, sums, p)
             store(lane, sums, p + PARTIALS, total)
+
+
+@device_function(inline="never")
+def _whole_loss(lane, task, rates, batch_rows, sums):
+    """The loss of a batch times its rows: with its penalty, squared errors averaged over outputs.
+
+    As the gradients' is, the weight that it is divided by is that of the batch.
+    """
+    loss = combine(lane, sums, LOSSES)
+    if task.loss == SQUARED_ERROR:
+        loss = loss / like(loss, task.outputs)
+    half = like(loss, 0.5) * load(lane, rates, L2)
+    loss = fma(half, combine(lane, sums, SQUARES), loss)
+    if task.weighted:
+        loss = loss * (like(loss, batch_rows) / load(lane, sums, BATCH_WEIGHT))
+    return loss
 
 
 @device_function(inline="never")
@@ -108,10 +127,9 @@ def _mark_records(lane, task, state, work, epoch):
 def _finish_training(lane, task, data, state, work, epoch, recorded, scored):
     """After an epoch's training rows: their loss and score, and the epoch's learning rate."""
     zero, one = broadcast(lane, 0.0), broadcast(lane, 1.0)
-    weight = like(zero, task.rows)
-    if task.weighted:
-        weight = load(lane, work.sums, EPOCH_WEIGHT)
-    mean = load(lane, work.sums, LOSS) / weight
+    rows = like(zero, task.rows)
+    weight = load(lane, work.sums, EPOCH_WEIGHT) if task.weighted else rows
+    mean = load(lane, work.sums, LOSS) / (rows if task.whole_losses else weight)
     store(lane, work.marks, MONITORED, mean)
     if recorded:
         _mark_records(lane, task, state, work, epoch)
@@ -128,7 +146,7 @@ def _finish_training(lane, task, data, state, work, epoch, recorded, scored):
 @device_function
 def _finish_validation(lane, task, rows, weighted, sums):
     """(loss, weight) of the rows that were validated as one batch."""
-    _finish_measure(lane, task, True, sums)
+    _finish_measure(lane, task, combine(lane, sums, LOSSES), True, sums)
     weight = like(load(lane, sums, LOSS), rows)
     if weighted:
         finish_weights(lane, sums)
@@ -151,22 +169,32 @@ def _validate(lane, tile_lane, validate_rows, group, epoch, start, recorded):
         loss, weight = _finish_validation(
             lane, task, task.validation_rows, data.validation_weighted, work.sums
         )
-        store(lane, work.marks, MONITORED, loss)
+        score = _score(lane, task, data.variation, weight, work.sums)
+        store(lane, work.marks, MONITORED, -score if task.watches_score else loss)
         if recorded:
             records, record = load(lane, work.marks, RECORDS) == one, record_of(task, epoch)
             _write(lane, state.val_losses, record, records, loss)
-            score = _score(lane, task, data.variation, weight, work.sums)
             _write(lane, state.scores, record, records, score)
         _forget(lane, task, work.sums)
 
 
 @device_function
+def _order_rows(lane, group, epoch):
+    """The row orders of an epoch: drawn, or those that are given."""
+    data, state, work = group.data, group.state, group.work
+    if data.order_epochs > 0:
+        copy_orders(lane, work.order, state.order_seeds, data, epoch, state.params)
+    else:
+        shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
+
+
+@device_function
 def _begin_epoch(lane, group, epoch):
-    task, state, work = group.task, group.state, group.work
+    task, state = group.task, group.state
     if task.scheduled:
         set_rates(lane, state.rates, state.schedule, state.monitor, epoch, task.rows)
     if group.ordering in (SHARED_ORDER, OWN_ORDER):
-        shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
+        _order_rows(lane, group, epoch)
 
 
 @device_function
@@ -183,7 +211,7 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
     even = task.rows % task.batch == 0 and task.batch % task.tile == 0  # all tiles are full ones
     shuffled = group.ordering in (SHARED_ORDER, OWN_ORDER)
     if shuffled and 0 < number < task.training_tiles:
-        shuffle_group(lane, work.order, state.order_seeds, epoch, work.words, state.params)
+        _order_rows(lane, group, epoch)
     for _ in range(start, stop):
         measured = recorded or task.monitored
         if number < task.training_tiles:
@@ -204,7 +232,11 @@ def run_tiles(lane, tile_lane, train_rows, validate_rows, group, start, stop):
             row += rows
             if row == batch_rows:
                 if measured:
-                    _finish_measure(lane, task, scored and recorded, work.sums)
+                    if task.whole_losses:
+                        loss = _whole_loss(lane, task, state.rates, batch_rows, work.sums)
+                    else:
+                        loss = combine(lane, work.sums, LOSSES)
+                    _finish_measure(lane, task, loss, scored and recorded, work.sums)
                 row = 0
                 batch_start += batch_rows
                 if batch_start == task.rows and (measured or task.weighted):

@@ -11,6 +11,7 @@ from ..layout import (
     EPOCHS,
     FINISHED,
     FINITE,
+    FLOOR,
     LIMIT,
     LOWEST,
     MONITORED,
@@ -20,11 +21,11 @@ from ..layout import (
     STATUS,
     STOPPED,
     TOLERANCE,
+    WAIT,
     WAITED,
 )
 
-WAIT = 2  # epochs without improvement, until the adaptive rate falls
-FALL = 5.0  # what it is divided by
+FALL = 5.0  # what the adaptive rate is divided by
 
 
 @device_function
@@ -124,19 +125,23 @@ def _erase_records(task, state, q, epoch):
 
 
 @device_function
-def _monitor(state, work, q):
+def _monitor(task, state, work, q):
     """What an epoch's monitored loss means for net q."""
-    monitor = state.monitor
+    monitor, schedule = state.monitor, state.schedule
     loss = float(work.marks[MONITORED, q])
-    improved = loss < monitor[BEST, q] - monitor[TOLERANCE, q]
+    bound = monitor[BEST, q] - monitor[TOLERANCE, q]
+    improved = not loss > bound if task.ties_improve else loss < bound
     if loss < monitor[BEST, q]:
         monitor[BEST, q] = loss
         work.marks[LOWEST, q] = 1
     monitor[WAITED, q] = 0 if improved else monitor[WAITED, q] + 1
     monitor[STALE, q] = 0 if improved else monitor[STALE, q] + 1
-    if monitor[STALE, q] >= WAIT:
-        monitor[STALE, q] = 0
-        monitor[ADAPTED, q] /= FALL
+    if monitor[STALE, q] >= schedule[WAIT, q]:
+        if monitor[ADAPTED, q] <= schedule[FLOOR, q]:
+            state.progress[STATUS, q] = STOPPED
+        else:
+            monitor[STALE, q] = 0
+            monitor[ADAPTED, q] /= FALL
     if monitor[WAITED, q] >= monitor[PATIENCE, q]:
         state.progress[STATUS, q] = STOPPED
 
@@ -153,7 +158,7 @@ def update_status(lane, task, state, work, epoch):
             if work.marks[FINITE, q] == 1:
                 progress[EPOCHS, q] = epoch
                 if task.monitored:
-                    _monitor(state, work, q)
+                    _monitor(task, state, work, q)
                     lower = lower or work.marks[LOWEST, q] == 1
                 if epoch == progress[LIMIT, q] and progress[STATUS, q] == RUNNING:
                     progress[STATUS, q] = FINISHED

@@ -15,6 +15,7 @@ from ..layout import INPUTS, UNITS, WEIGHTS
 from ..nets_in_lanes import tile as nets_in_lanes
 from ..rows_in_lanes import tile as rows_in_lanes
 from ..rows_in_lanes.team import nanoseconds
+from ..step.mersenne_twister import permute, temper
 from ..step.random import initial_weights, shuffle
 from .slices import CALL, DEADLINE, NANOSECONDS, START, START_TILE, STATUS, STOP, STOP_TILE, STOPPED
 
@@ -133,6 +134,20 @@ def row_orders(lane, a):
     """Row orders of epochs, each in the row of ``orders`` that is its number modulo theirs."""
     for epoch in range(a.slice.start, a.slice.stop):
         shuffle(a.orders[epoch % len(a.orders)], a.seeds[0], epoch, a.words)
+
+
+@device_function(inline="always")
+def permute_rows(lane, a):
+    """Row orders of epochs ``slice.start_tile`` to ``slice.stop_tile``: each is the one before it,
+    shuffled as numpy's `RandomState` does."""
+    epochs = len(a.orders) // len(a.rows)
+    for s in range(a.slice.start, a.slice.stop):
+        temper(a.states[s], a.words)
+        for epoch in range(a.slice.start_tile, a.slice.stop_tile):
+            a.positions[s] = permute(a.rows[s], a.states[s], a.positions[s], a.words)
+            order = a.orders[s * epochs + epoch % epochs]
+            for i in range(len(order)):
+                order[i] = a.rows[s, i]
 
 
 @intrinsic

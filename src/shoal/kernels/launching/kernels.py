@@ -19,6 +19,7 @@ from ..arguments import (
     State,
     Task,
     Uint32s1,
+    Uint32s2,
     Uint64s1,
     Uint64s2,
     Workspace,
@@ -85,6 +86,17 @@ class Orders(NamedTuple):
     words: Uint32s1  # (4 * RUN,), scratch
 
 
+class Permutations(NamedTuple):
+    """Arguments of `permute_rows`."""
+
+    slice: Slice  # of the orders; its tiles are epochs
+    states: Uint32s2  # (orders, 624): of a Mersenne Twister each
+    positions: Int64s1  # (orders,): of the words that come next
+    rows: Int32s2  # (orders, n): as they were ordered before, and then last
+    orders: Int32s2  # (orders * epochs, n), as of `Data`
+    words: Uint32s1  # (624,), scratch
+
+
 class Taking(NamedTuple):
     """Arguments of `take_slices`: what threads of a launch share, but for their number."""
 
@@ -102,9 +114,10 @@ FOLLOW = Kernel("follow", Training, RowByRow)
 PREDICT = Kernel("predict", Prediction, RowByRow)
 INITIALISE = Kernel("initialise", Initialisation)
 ROW_ORDERS = Kernel("row_orders", Orders)
+PERMUTE_ROWS = Kernel("permute_rows", Permutations)
 TRAIN_NET = Kernel("train_net", Training, SharedRows)  # on a GPU
 TAKE_SLICES = Kernel("take_slices", Taking)
 KERNELS = (
-    TRAIN_NETS_IN_LANES, TRAIN_ROWS_IN_LANES, FOLLOW, PREDICT, INITIALISE, ROW_ORDERS, TAKE_SLICES,
-    TRAIN_NET,
+    TRAIN_NETS_IN_LANES, TRAIN_ROWS_IN_LANES, FOLLOW, PREDICT, INITIALISE, ROW_ORDERS, PERMUTE_ROWS,
+    TAKE_SLICES, TRAIN_NET,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from ..code.compilation import device_function
 from ..lanes.views import Units, View
 from ..layout import ACCUMULATION_BLOCK, OWN_ORDER, SHARED_ORDER
-from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights
+from ..step.batch import add_penalty, add_weights, batch_scale, finish_batch, finish_weights
 from ..step.forward import forward, units_of
 from ..step.losses import Outputs, output_values
 from ..step.optimizers import trainable
@@ -56,6 +56,8 @@ def _train(lane, group, tile, inputs, targets, weights):
         add_weights(lane, weights, tile.row, tile.rows, work.sums)
         if last:
             finish_weights(lane, work.sums)
+    if task.whole_losses and tile.measured and tile.row == 0:
+        add_penalty(lane, group.layers, group.state.params, work.sums)
     scale = batch_scale(lane, task, tile.batch_rows, work.sums)
     train_tile(lane, group, tile, inputs, targets, weights, scale)
     if last and not task.fused:
@@ -76,7 +78,7 @@ def validate_rows(lane, task, layers, samples, weighted, params, parameter, star
     forward(lane, task, layers, 0, inputs, params, work, rows)
     outputs = Outputs(
         task.output, task.loss, task.outputs, units_of(task, layers[len(layers) - 1], work.values),
-        work.deltas, targets, weights, weighted, rows, start,
+        work.deltas, targets, weights, weighted, task.whole_losses, rows, start,
     )  # fmt: skip
     measure(lane, task.score, True, True, parameter, outputs, work.sums)
     output_values(lane, outputs)

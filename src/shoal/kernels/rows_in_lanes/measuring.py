@@ -18,8 +18,8 @@ def outputs_of(lane, task, layers, work, slot, weighted, row, rows):
     targets = Units(work.lane_targets, slot.targets, stride)
     return Outputs(
         task.output, task.loss, task.outputs, units_of(task, layers[len(layers) - 1], work.values),
-        work.deltas, from_row(targets, 0), weights, weighted, vectors_of(lane, rows),
-        row // rows_per_vector(lane),
+        work.deltas, from_row(targets, 0), weights, weighted, task.whole_losses,
+        vectors_of(lane, rows), row // rows_per_vector(lane),
     )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def _vectors(outputs, start, count):
         outputs.activation, outputs.loss, outputs.units,
         Units(values.array, values.start + start, values.step), outputs.deltas,
         moved(outputs.targets, 0, start), Units(weights.array, weights.start + start, 0),
-        outputs.weighted, count, outputs.row + start,
+        outputs.weighted, outputs.clipped, count, outputs.row + start,
     )  # fmt: skip
 
 

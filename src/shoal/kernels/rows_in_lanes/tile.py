@@ -17,7 +17,7 @@ from ..lanes.primitives import broadcast
 from ..lanes.shapes import flat, in_lanes, net_of, rows_per_vector
 from ..lanes.views import Units, View
 from ..layout import ACCUMULATION_BLOCK, IN_PLACE, SCALE, UNITS
-from ..step.batch import add_weights, batch_scale, finish_batch, finish_weights
+from ..step.batch import add_penalty, add_weights, batch_scale, finish_batch, finish_weights
 from ..step.forward import finish_values, forward
 from ..step.gradients import add_block
 from ..step.losses import output_values
@@ -112,6 +112,8 @@ def train_rows(lane, group, tile):
     if tile.row == 0:
         team[DONE] = 0
     _weigh(lane, group, tile)
+    if task.whole_losses and tile.measured and tile.row == 0:
+        add_penalty(lane, group.layers, flat(group.state.params), flat(work.sums))
     in_blocks, divides_blocks = (
         tile.batch_rows > ACCUMULATION_BLOCK,
         task.longest_batch > ACCUMULATION_BLOCK,

@@ -12,7 +12,7 @@ from ..layout import (
     UNITS,
     WEIGHTS,
 )
-from .optimizers import norm_factor, penalise, rescale, step_others, step_weights
+from .optimizers import add_squares, norm_factor, penalise, rescale, step_others, step_weights
 from .sums import combine
 
 
@@ -31,6 +31,16 @@ def finish_weights(lane, sums):
     total = combine(lane, sums, ROW_WEIGHTS)
     store(lane, sums, BATCH_WEIGHT, total)
     store(lane, sums, EPOCH_WEIGHT, load(lane, sums, EPOCH_WEIGHT) + total)
+
+
+@device_function(inline="never", over_layers=True)
+def add_penalty(lane, layers, params, sums):
+    """Add the squares of all weights to a batch's partial sums, before its step.
+
+    params : (P and statistics, L), or shared; sums likewise.
+    """
+    for k in range(len(layers)):
+        add_squares(lane, params, layers[k][WEIGHTS], layers[k][INPUTS] * layers[k][UNITS], sums)
 
 
 @device_function
@@ -62,7 +72,9 @@ def finish_batch(lane, net, task, layers, nets, sums, partials, scale):
         for k in range(len(layers)):
             p, count = layers[k][WEIGHTS], layers[k][INPUTS] * layers[k][UNITS]
             if task.penalised:
-                penalise(lane, nets.rates, nets.params, p, sums, p, count, scale)
+                penalise(
+                    lane, task.penalty_by_batch, nets.rates, nets.params, p, sums, p, count, scale
+                )
             else:
                 rescale(lane, sums, p, count, scale)
             rescale(lane, sums, p + count, _end_of(task, layers, k) - p - count, scale)

@@ -16,6 +16,7 @@ from .activations import activate
 from .sums import add_partial, partials_of
 
 LARGEST_SINGLE, LARGEST_DOUBLE = 3.4028234663852886e38, 1.7976931348623157e308
+_EPS_SINGLE, _EPS_DOUBLE = 2.0**-23, 2.0**-52  # between 1 and the next number
 
 
 class Outputs(NamedTuple):
@@ -29,6 +30,7 @@ class Outputs(NamedTuple):
     targets: View  # of (positions, L), or of shared (positions,)
     weights: Units  # likewise, one number a row
     weighted: int  # whether rows have weights
+    clipped: int  # whether log losses are those of probabilities clipped to [eps, 1 - eps]
     rows: int
     row: int  # the first row's number in its batch
 
@@ -174,6 +176,21 @@ def add_row(lane, sums, k, number, outputs, s):
 
 
 @device_function
+def _clip(p):
+    """A probability in [eps, 1 - eps], eps being the dtype's."""
+    eps = like(p, by_dtype(p, _EPS_SINGLE, _EPS_DOUBLE))
+    return clamp(p, eps, like(p, 1.0) - eps)
+
+
+@device_function
+def _clipped_loss(z, target):
+    """Log loss of a sigmoid that is rounded, then clipped: near 1 it differs from the exact one."""
+    one = like(z, 1.0)
+    p = _clip(one / (one + exp(-z)))
+    return -log(select(target > like(z, 0.5), p, one - p))
+
+
+@device_function
 def _softmax_loss(lane, outputs, s):
     """Cross entropy of a row. A difference of logits that overflows is the largest number, so that
     a target of 0 takes no notice of it."""
@@ -189,7 +206,10 @@ def _softmax_loss(lane, outputs, s):
     total = zero
     for o in range(outputs.units):
         z = maximum(load(lane, values.array, p + o * values.step) - largest, lowest)
-        total = fma(target_of(lane, outputs, o, s), normaliser - z, total)
+        loss = normaliser - z
+        if outputs.clipped:
+            loss = -log(_clip(exp(-loss)))
+        total = fma(target_of(lane, outputs, o, s), loss, total)
     return total
 
 
@@ -216,8 +236,12 @@ def add_logit_losses(lane, outputs, sums):
             for o in range(outputs.units):
                 z = load(lane, array, p + o * step)
                 rest = log1p_unit(exp(-absolute(z)))
-                wrong = fma(-target_of(lane, outputs, o, s), z, maximum(z, zero))
-                total = total + (wrong + rest)
+                target = target_of(lane, outputs, o, s)
+                wrong = fma(-target, z, maximum(z, zero))
+                loss = wrong + rest
+                if outputs.clipped:
+                    loss = _clipped_loss(z, target)
+                total = total + loss
         add_row(lane, sums, (outputs.row + s) % partials_of(lane), total, outputs, s)
 
 

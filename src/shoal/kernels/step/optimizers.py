@@ -28,6 +28,8 @@ from ..layout import (
     RATE,
     RHO,
     ROOT,
+    SQUARES,
+    STEP_EPSILON,
     STEP_SIZE,
     WEIGHT_DECAY,
 )  # fmt: skip
@@ -42,6 +44,7 @@ class Trainable(NamedTuple):
     """The parameters of a group, and what an optimizer reads and keeps."""
 
     optimizer: int  # a code
+    epsilon_first: int
     parameters: int  # P
     params: Any  # (P and statistics, L); each of these shared where lanes are parameters
     optimizer_state: Any  # (numbers a net, L)
@@ -53,16 +56,17 @@ class Trainable(NamedTuple):
 def trainable(task, state, work):
     """The parameters of a group that is trained."""
     return Trainable(
-        task.optimizer, task.parameters, state.params, state.optimizer_state, state.rates, work.step
-    )
+        task.optimizer, task.epsilon_first, task.parameters, state.params, state.optimizer_state,
+        state.rates, work.step,
+    )  # fmt: skip
 
 
 @device_function(inline="always")
 def flat_trainable(task, state, work):
     """The same of one net, whose parameters are in lanes."""
     return Trainable(
-        task.optimizer, task.parameters, flat(state.params), flat(state.optimizer_state),
-        flat(state.rates), flat(work.step),
+        task.optimizer, task.epsilon_first, task.parameters, flat(state.params),
+        flat(state.optimizer_state), flat(state.rates), flat(work.step),
     )  # fmt: skip
 
 
@@ -82,21 +86,40 @@ def begin_step(lane, nets):
         store(lane, state, p, correction_1)
         store(lane, state, p + 1, correction_2)
         store(lane, nets.step, STEP_SIZE, load(lane, rates, RATE) / correction_1)
-        store(lane, nets.step, ROOT, one / square_root(correction_2))
+        root, epsilon = one / square_root(correction_2), load(lane, rates, EPSILON)
+        store(lane, nets.step, ROOT, root)
+        if nets.epsilon_first:
+            epsilon = epsilon * root
+        store(lane, nets.step, STEP_EPSILON, epsilon)
 
 
 @device_function(inline="never")
-def penalise(lane, rates, params, p, gradient, g, count, scale):
-    """Gradients of ``count`` weights, times ``scale``, with those of l2 w**2 / 2 and l1 abs(w).
+def penalise(lane, by_batch, rates, params, p, gradient, g, count, scale):
+    """Gradients of ``count`` weights, times ``scale``, with those of l2 w**2 / 2 and l1 abs(w);
+    these too are multiplied by it where ``by_batch``.
 
     Here and below arrays are (positions, L), or shared where lanes are parameters.
     """
     l1, l2 = load(lane, rates, L1), load(lane, rates, L2)
+    inner, outer = scale, broadcast(lane, 1.0)
+    if by_batch:
+        inner, outer = outer, inner
     for k in range(0, count, width_of(lane, params)):
         left = count - k
         weight = load_some(lane, params, p + k, left)
-        grad = fma(l2, weight, load_some(lane, gradient, g + k, left) * scale)
-        store_some(lane, gradient, g + k, left, fma(l1, sign(weight), grad))
+        grad = fma(l2, weight, load_some(lane, gradient, g + k, left) * inner)
+        store_some(lane, gradient, g + k, left, fma(l1, sign(weight), grad) * outer)
+
+
+@device_function(inline="never")
+def add_squares(lane, params, p, count, sums):
+    """Add the squares of a layer's weights to the batch's partial sums: that of weight k to number
+    k mod 16. sums : (SCORES + ..., L), or shared."""
+    for k in range(0, count, width_of(lane, params)):
+        weight = load_some(lane, params, p + k, count - k)
+        q = SQUARES + k % PARTIALS
+        total = load_some(lane, sums, q, PARTIALS)
+        store_some(lane, sums, q, PARTIALS, fma(weight, weight, total))
 
 
 @device_function(inline="never")
@@ -160,16 +183,17 @@ def _update(lane, nets, p, gradient, g, count, scale):
 
     nets : Trainable. gradient : (positions, L), or shared.
     Sources: momentum, Nesterov as in Sutskever et al. 2013; Adam, Kingma & Ba 2015, with epsilon
-    added after the bias correction; RMSprop, Tieleman & Hinton 2012; Adagrad, Duchi et al. 2011;
-    iRPROP-, Igel & Hüsken 2000.
+    added after the bias correction, or before as at the end of its section 2; RMSprop, Tieleman &
+    Hinton 2012; Adagrad, Duchi et al. 2011; iRPROP-, Igel & Hüsken 2000.
     """
     one, optimizer = broadcast(lane, 1.0), nets.optimizer
     params, state, rates = nets.params, nets.optimizer_state, nets.rates
-    rate, epsilon = load(lane, rates, RATE), load(lane, rates, EPSILON)
+    rate = load(lane, rates, RATE)
     if optimizer == ADAM:
         beta_1, beta_2 = load(lane, rates, BETA_1), load(lane, rates, BETA_2)
         rest_1, rest_2, seconds = one - beta_1, one - beta_2, nets.parameters + p
         size, root = load(lane, nets.step, STEP_SIZE), load(lane, nets.step, ROOT)
+        epsilon = load(lane, nets.step, STEP_EPSILON)
         for k in range(0, count, width_of(lane, params)):
             left = count - k
             grad = load_some(lane, gradient, g + k, left) * scale
@@ -188,7 +212,7 @@ def _update(lane, nets, p, gradient, g, count, scale):
             weight = load_some(lane, params, p + k, left)
             store_some(lane, params, p + k, left, fma(-rate, grad, weight))
     elif optimizer == RMSPROP or optimizer == ADAGRAD:
-        rho = load(lane, rates, RHO)
+        rho, epsilon = load(lane, rates, RHO), load(lane, rates, EPSILON)
         rest = one - rho
         for k in range(0, count, width_of(lane, params)):
             left = count - k
@@ -227,7 +251,7 @@ def step_weights(lane, task, nets, p, gradient, g, count, scale):
     are added before (`finish_batch`).
     """
     if task.penalised and not task.clips_norm:
-        penalise(lane, nets.rates, nets.params, p, gradient, g, count, scale)
+        penalise(lane, task.penalty_by_batch, nets.rates, nets.params, p, gradient, g, count, scale)
         scale = broadcast(lane, 1.0)
     if task.decays:
         _decay(lane, nets.rates, nets.params, p, count)

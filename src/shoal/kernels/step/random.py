@@ -236,6 +236,25 @@ def shuffle_group(lane, orders, seeds, epoch, words, lanes_of):
 
 
 @device_function
+def _copy_order(order, given, row):
+    """Row ``row`` of ``given`` (orders, n) to ``order`` (n,)."""
+    for i in range(len(order)):
+        order[i] = given[row, i]
+
+
+@device_function(inline="never")
+def copy_orders(lane, orders, numbers, data, epoch, lanes_of):
+    """The same as `shuffle_group`, of row orders that are given: number s where ``numbers`` (L,)
+    uint64 has an s. data : Data."""
+    at, count = epoch % data.order_epochs, data.order_epochs
+    if len(orders) == 1:
+        _copy_order(orders[0], data.orders, np.int64(numbers[0]) * count + at)
+    else:
+        for q in lane_range(lane, lanes_of):
+            _copy_order(orders[q], data.orders, np.int64(numbers[q]) * count + at)
+
+
+@device_function
 def _next(i, u, units):
     """The weight behind (i, u), units fastest: a division takes longer than its random number."""
     u += 1

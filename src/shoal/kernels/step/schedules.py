@@ -8,11 +8,13 @@ from ..lanes.shapes import lane_range
 from ..layout import (
     ADAPTED,
     BASE,
+    FIRST,
     GAMMA,
     KIND,
     MINIMUM,
     POWER,
     RATE,
+    SEEN,
     STEP_EPOCHS,
     TOTAL,
     WARMUP,
@@ -51,7 +53,10 @@ def learning_rate(schedule, monitor, q, epoch, rows):
         minimum = schedule[MINIMUM, q]
         return fma(base - minimum, fma(0.5, cosine, 0.5), minimum)
     if kind == INVSCALING:
-        return base * exp(-schedule[POWER, q] * log(1.0 + float(t) * float(rows)))
+        if t == 0:
+            return schedule[FIRST, q]
+        seen = schedule[SEEN, q] + float(t) * float(rows)
+        return base * exp(-schedule[POWER, q] * log(1.0 + seen))
     return base
 
 

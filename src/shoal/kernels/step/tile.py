@@ -44,7 +44,7 @@ def train_tile(lane, group, tile, x, targets, weights, scale):
     last = len(layers) - 1
     outputs = Outputs(
         task.output, task.loss, task.outputs, units_of(task, layers[last], work.values),
-        work.deltas, targets, weights, task.weighted, tile.rows, tile.row,
+        work.deltas, targets, weights, task.weighted, task.whole_losses, tile.rows, tile.row,
     )  # fmt: skip
     limit = load(lane, state.rates, CLIP_DELTA)
     parameter = load(lane, state.rates, LOSS_PARAMETER)
