@@ -1,0 +1,15 @@
+"""scikit-learn's nets, trained by Shoal."""
+
+from .nets import MLPClassifier, MLPRegressor
+from .patching import is_patched, patch, patched, unpatch
+from .telling import FallbackWarning
+
+__all__ = [
+    "FallbackWarning",
+    "MLPClassifier",
+    "MLPRegressor",
+    "is_patched",
+    "patch",
+    "patched",
+    "unpatch",
+]

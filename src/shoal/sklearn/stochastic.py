@@ -1,0 +1,325 @@
+"""Training by adam and sgd, in the place of scikit-learn's method."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from ..running.row_orders import Generator
+from . import theirs
+from .fits import Fit, Fitted, Parameters, Rows
+from .telling import fall_back, note
+from .training import LOWEST_RATE, Monitor, train
+
+ACTIVATIONS: Final = {
+    "identity": "identity",
+    "logistic": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "softmax": "softmax",
+    "exp": "exp",
+}
+_MOST_DENSE: Final = 2**30  # bytes of rows that are made dense
+Trainer = Callable[[Fit, Any], Fitted]
+
+
+class _Refused(Exception):
+    """Why scikit-learn trains. args : kind, reason."""
+
+
+def reason_against(net: Any, X: Any, sample_weight: Any) -> tuple[str, str] | None:
+    """(kind, reason) where Shoal does not train this net; None where it does."""
+    if (name := theirs.overridden(net)) is not None:
+        return "overridden", f"{name} is not scikit-learn's"
+    dense = X.toarray if hasattr(X, "toarray") else None
+    if dense is not None and X.shape[0] * X.shape[1] * X.dtype.itemsize > _MOST_DENSE:
+        return "sparse", f"X with shape {X.shape} is too large to be made dense"
+    if dense is None and not isinstance(X, np.ndarray):
+        return "array", f"X is a {type(X).__name__}"
+    if not isinstance(net._random_state, np.random.RandomState) or (
+        net._random_state.get_state(legacy=False)["bit_generator"] != "MT19937"
+    ):
+        return "random_state", "its random_state is no Mersenne Twister"
+    if sample_weight is not None and not (sample_weight > 0).all():
+        size = X.shape[0] if net.batch_size == "auto" else net.batch_size
+        last = X.shape[0] % min(size, X.shape[0]) or min(size, X.shape[0])
+        if (sample_weight < 0).any() or np.count_nonzero(sample_weight == 0) >= last:
+            return "sample_weight", "a batch may have no weight at all"
+    if not all(a.dtype == X.dtype and a.flags.writeable for a in net.coefs_ + net.intercepts_):
+        return "coefs_", f"coefs_ are no arrays of {X.dtype} that can be written to"
+    return None
+
+
+def fit_stochastic(
+    self: Any,
+    X: Any,
+    y: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    activations: list[Any],
+    deltas: list[Any],
+    coef_grads: list[Any],
+    intercept_grads: list[Any],
+    layer_units: Sequence[int],
+    incremental: bool,
+) -> None:
+    """Train a net of scikit-learn's: what its `_fit_stochastic` does, with its parameters."""
+    refused = reason_against(self, X, sample_weight)
+    if refused is None:
+        before = self._random_state.get_state(legacy=False)
+        if _train(self, X, y, sample_weight, incremental):
+            return
+        self._random_state.set_state(before)
+        refused = "diverged", "it diverged with early stopping, which goes on"
+    fall_back(self, *refused)
+    theirs.FIT_STOCHASTIC(
+        self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
+        incremental,
+    )  # fmt: skip
+
+
+def _hold_out(
+    net: Any, X: Any, y: NDArray[Any], weights: NDArray[Any] | None
+) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
+    """Rows to train on and rows to watch, as scikit-learn draws them."""
+    stratify = y if is_classifier(net) and net.n_outputs_ == 1 else None
+    arrays = (X, y) if weights is None else (X, y, weights)
+    parts = train_test_split(
+        *arrays, random_state=net._random_state, test_size=net.validation_fraction,
+        stratify=stratify,
+    )  # fmt: skip
+    if weights is None:
+        parts = [*parts, None, None]
+    if parts[1].shape[0] < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            "dataset."
+        )
+    return (parts[0], parts[2], parts[4]), (parts[1], parts[3], parts[5])
+
+
+def rows_of(X: Any, y: NDArray[Any], weights: NDArray[Any] | None, dtype: Any = None) -> Rows:
+    """Rows as kernels take them, of X's dtype or of another one."""
+    dense = X.toarray() if hasattr(X, "toarray") else X
+    dense = dense.astype(dtype or dense.dtype, copy=False)
+    of_rows = None if weights is None else weights.astype(dense.dtype, copy=False)
+    return Rows(dense, y.astype(dense.dtype, copy=False), of_rows)
+
+
+def kind_of(net: Any) -> str:
+    """What a net's targets are."""
+    if not is_classifier(net):
+        return "numbers"
+    one_of = net.n_outputs_ == 1 or net.out_activation_ == "softmax"
+    return "labels" if one_of else "multilabel"
+
+
+def settings_of(net: Any, rows: int) -> dict[str, Any]:
+    """A net's parameters as Shoal's settings, but for the optimizer's."""
+    hidden = tuple(len(intercept) for intercept in net.intercepts_[:-1])
+    size = min(200, rows) if net.batch_size == "auto" else int(np.clip(net.batch_size, 1, rows))
+    return {
+        "hidden": hidden,
+        "activation": (ACTIVATIONS[net.activation],) * len(hidden),
+        "output": ACTIVATIONS[net.out_activation_],
+        "loss": "cross_entropy" if is_classifier(net) else net.loss,
+        "bias": True,
+        "batch_size": size,
+        "epochs": int(net.max_iter),
+        "record_every": 1,
+        "shuffle": False,  # row orders are given
+        "l2": float(net.alpha),
+        "tolerance": float(net.tol),
+        "patience": float(net.n_iter_no_change) + 1,  # one epoch later than its name says
+    }
+
+
+def _settings(net: Any, optimizer: Any, rows: int, incremental: bool) -> dict[str, Any]:
+    settings = settings_of(net, rows)
+    settings["optimizer"] = net.solver
+    settings["learning_rate"] = float(optimizer.learning_rate_init)
+    if incremental:
+        settings["epochs"] = 1
+    if net.solver == "sgd":
+        settings |= {
+            "schedule": optimizer.lr_schedule,
+            "power": float(optimizer.power_t),
+            "momentum": float(optimizer.momentum),
+            "nesterov": bool(optimizer.nesterov) and optimizer.momentum > 0,
+        }
+    else:
+        names = ("beta_1", "beta_2", "epsilon")
+        settings |= {name: float(getattr(optimizer, name)) for name in names}
+    if settings.get("schedule") == "adaptive":  # where the rate falls, until it is too low
+        settings["patience"] = math.inf
+    return settings
+
+
+def _train(
+    net: Any, X: Any, y: NDArray[Any], weights: NDArray[Any] | None, incremental: bool
+) -> bool:
+    """Train a net; False where that is left to scikit-learn, and nothing has changed."""
+    had = vars(net).get("_optimizer")
+    if not incremental or had is None:
+        net._optimizer = theirs.new_optimizer(net, net.coefs_ + net.intercepts_)
+    if net.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    training, watched = (X, y, weights), None
+    if net.early_stopping:
+        training, watched = _hold_out(net, X, y, weights)
+    rows = rows_of(*training)
+    held_out = None if watched is None else rows_of(*watched)
+    n = len(rows.X)
+    if net.batch_size != "auto" and net.batch_size > n:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=2,
+        )
+    optimizer, settings = net._optimizer, _settings(net, net._optimizer, n, incremental)
+    layers = len(net.coefs_)
+
+    def divided(arrays: Sequence[Any]) -> Parameters:
+        return Parameters(list(arrays[:layers]), list(arrays[layers:]))
+
+    adam = net.solver == "adam"
+    velocities = [optimizer.velocities] if not adam and optimizer.momentum else []
+    moments = [optimizer.ms, optimizer.vs] if adam else velocities
+    best = net.best_validation_score_ if net.early_stopping else getattr(net, "best_loss_", np.inf)
+    fit = Fit(
+        kind=kind_of(net),
+        settings=settings,
+        rows=rows,
+        held_out=held_out,
+        generator=Generator.of(net._random_state) if net.shuffle else None,
+        start=Parameters(net.coefs_, net.intercepts_),
+        moments=[divided(each) for each in moments],
+        steps=optimizer.t if adam else 0,
+        seen=int(net.t_),
+        best=float(best),
+        waited=int(net._no_improvement_count),
+        patience=float(net.n_iter_no_change) + 1,
+        learning_rate=float(optimizer.learning_rate_init if adam else optimizer.learning_rate),
+    )
+    fitted = _TRAINERS[-1](fit, net)
+    if fitted.diverged and net.early_stopping:
+        if had is None:
+            del net._optimizer
+        return False
+    _finish(net, fit, fitted, incremental)
+    return True
+
+
+def _alone(fit: Fit, net: Any) -> Fitted:
+    (fitted,) = train([fit], monitor=_Lines(net, fit) if net.verbose else None)
+    note(net, f"trained by Shoal: {fitted.epochs} epochs")
+    return fitted
+
+
+_TRAINERS: list[Trainer] = [_alone]  # the last one trains
+
+
+def _finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool) -> None:
+    """Leave in a net what scikit-learn's training leaves there."""
+    optimizer, epochs, n = net._optimizer, fitted.epochs, len(fit.rows.X)
+    if fitted.diverged:  # scikit-learn goes on with NaN, and then finds it
+        for array in net.coefs_ + net.intercepts_:
+            array[...] = np.nan
+        epochs = fit.settings["epochs"]
+    else:
+        new = (*fitted.parameters.coefs, *fitted.parameters.intercepts)
+        for array, values in zip(net.coefs_ + net.intercepts_, new, strict=True):
+            array[...] = values
+    losses = fitted.losses.tolist()
+    net.n_iter_ = epochs
+    net.t_ += epochs * n
+    net.loss_curve_ += losses
+    if losses:
+        net.loss_ = losses[-1]
+    if fitted.generator is not None:
+        fitted.generator.put_into(net._random_state)
+    moments = [[*each.coefs, *each.intercepts] for each in fitted.moments]
+    if net.solver == "adam":
+        optimizer.ms, optimizer.vs = moments
+        optimizer.t = fitted.steps
+        if optimizer.t:
+            optimizer.learning_rate = (
+                optimizer.learning_rate_init
+                * np.sqrt(1.0 - optimizer.beta_2**optimizer.t)
+                / (1.0 - optimizer.beta_1**optimizer.t)
+            )
+    else:
+        if moments:
+            optimizer.velocities = moments[0]
+        if fit.adapts:
+            optimizer.learning_rate = fitted.learning_rate
+        elif epochs:
+            optimizer.iteration_ends(net.t_)
+    net._no_improvement_count = fitted.waited
+    if fit.held_out is None:
+        net.best_loss_ = fitted.best
+    else:
+        assert fitted.scores is not None
+        net.validation_scores_ += fitted.scores.tolist()
+        if fitted.best_parameters is not None:
+            net.best_validation_score_ = fitted.best
+            net._best_coefs, net._best_intercepts = fitted.best_parameters
+    if fitted.interrupted:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    elif epochs == net.max_iter and not incremental and not fitted.stopped:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({net.max_iter}) reached and the "
+            "optimization hasn't converged yet.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    if fit.held_out is not None:
+        net.coefs_, net.intercepts_ = net._best_coefs, net._best_intercepts
+
+
+class _Lines(Monitor):
+    """Prints what scikit-learn prints after each epoch, once a launch has ended."""
+
+    def __init__(self, net: Any, fit: Fit) -> None:
+        self._net, self._fit, self._told = net, fit, 0
+        self._best, self._waited = fit.best, fit.waited
+        self._rate = fit.learning_rate
+
+    def advance(self, nets: float) -> None:
+        """Tell of the epochs that are done."""
+        assert self.training is not None
+        losses, scores = self.training.records(0)
+        for loss, score in zip(losses[self._told :], scores[self._told :], strict=True):
+            self._told += 1
+            self._tell(loss, score)
+
+    def _tell(self, loss: float, score: float) -> None:
+        net, watched = self._net, self._fit.held_out is not None
+        print(f"Iteration {self._told}, loss = {loss:.8f}")
+        if watched:
+            print(f"Validation score: {score:f}")
+            worse, better = score < self._best + net.tol, score > self._best
+        else:
+            worse, better = loss > self._best - net.tol, loss < self._best
+        self._waited = self._waited + 1 if worse else 0
+        if better:
+            self._best = score if watched else loss
+        if self._waited <= net.n_iter_no_change:
+            return
+        what = "Validation score" if watched else "Training loss"
+        text = (
+            f"{what} did not improve more than tol={net.tol:f} for {net.n_iter_no_change} "
+            "consecutive epochs."
+        )
+        if not self._fit.adapts:
+            print(f"{text} Stopping.")
+        elif self._rate <= LOWEST_RATE:
+            print(f"{text} Learning rate too small. Stopping.")
+        else:
+            self._rate /= 5
+            self._waited = 0
+            print(f"{text} Setting learning rate to {self._rate:f}")

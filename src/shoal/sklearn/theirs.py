@@ -1,0 +1,75 @@
+"""What is private in scikit-learn, and what is assumed of it."""
+
+import inspect
+from typing import Any, Final
+
+from sklearn.neural_network import _multilayer_perceptron as module
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+Base: Any = module.BaseMultilayerPerceptron
+
+# The methods that are replaced, with their parameters; the last one for each training.
+_PARAMETERS: Final = {
+    "_fit_stochastic": (
+        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
+        "intercept_grads", "layer_units", "incremental",
+    ),
+    "_fit_lbfgs": (
+        "self", "X", "y", "sample_weight", "activations", "deltas", "coef_grads",
+        "intercept_grads", "layer_units",
+    ),
+    "_loss_grad_lbfgs": (
+        "self", "packed_coef_inter", "X", "y", "sample_weight", "activations", "deltas",
+        "coef_grads", "intercept_grads",
+    ),
+}  # fmt: skip
+FIT_STOCHASTIC: Final = Base._fit_stochastic
+FIT_LBFGS: Final = Base._fit_lbfgs
+LOSS_GRAD_LBFGS: Final = Base._loss_grad_lbfgs
+
+# What the replaced methods call: a class with another one of these trains by it.
+_CALLED: Final = (
+    "_backprop", "_forward_pass", "_forward_pass_fast", "_compute_loss_grad", "_loss_grad_lbfgs",
+    "_update_no_improvement_count", "_score", "_score_with_function", "_predict", "_unpack",
+)  # fmt: skip
+_OF_OPTIMIZERS: Final = {
+    SGDOptimizer: (
+        "self", "params", "learning_rate_init", "lr_schedule", "momentum", "nesterov", "power_t",
+    ),
+    AdamOptimizer: ("self", "params", "learning_rate_init", "beta_1", "beta_2", "epsilon"),
+}  # fmt: skip
+
+
+def _names(function: Any) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def unknown() -> str | None:
+    """What of this scikit-learn is not as it is assumed to be; None where all is."""
+    for name, parameters in _PARAMETERS.items():
+        if _names(getattr(Base, name)) != parameters:
+            return f"{name} of its nets has the parameters {_names(getattr(Base, name))}"
+    for optimizer, parameters in _OF_OPTIMIZERS.items():
+        if _names(optimizer.__init__) != parameters:
+            return f"{optimizer.__name__} has the parameters {_names(optimizer.__init__)}"
+    return None
+
+
+def overridden(net: Any) -> str | None:
+    """A method of a net that is not scikit-learn's and has a say in the training; None of none."""
+    of_base = (module.MLPClassifier, module.MLPRegressor)
+    theirs = next((cls for cls in of_base if isinstance(net, cls)), Base)
+    for name in _CALLED:
+        if getattr(type(net), name, None) is not getattr(theirs, name, None):
+            return name
+    return None
+
+
+def new_optimizer(net: Any, parameters: Any) -> Any:
+    """The optimizer that a net begins a training with."""
+    if net.solver == "sgd":
+        return SGDOptimizer(
+            parameters, net.learning_rate_init, net.learning_rate, net.momentum,
+            net.nesterovs_momentum, net.power_t,
+        )  # fmt: skip
+    return AdamOptimizer(parameters, net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
