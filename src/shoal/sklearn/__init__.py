@@ -1,5 +1,6 @@
 """scikit-learn's nets, trained by Shoal."""
 
+from .fusion import fused
 from .nets import MLPClassifier, MLPRegressor
 from .patching import is_patched, patch, patched, unpatch
 from .telling import FallbackWarning
@@ -8,6 +9,7 @@ __all__ = [
     "FallbackWarning",
     "MLPClassifier",
     "MLPRegressor",
+    "fused",
     "is_patched",
     "patch",
     "patched",

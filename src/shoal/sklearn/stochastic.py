@@ -26,7 +26,6 @@ ACTIVATIONS: Final = {
     "exp": "exp",
 }
 _MOST_DENSE: Final = 2**30  # bytes of rows that are made dense
-Trainer = Callable[[Fit, Any], Fitted]
 
 
 class _Refused(Exception):
@@ -205,7 +204,7 @@ def _train(
         patience=float(net.n_iter_no_change) + 1,
         learning_rate=float(optimizer.learning_rate_init if adam else optimizer.learning_rate),
     )
-    fitted = _TRAINERS[-1](fit, net)
+    fitted = trainer(fit, net)
     if fitted.diverged and net.early_stopping:
         if had is None:
             del net._optimizer
@@ -214,13 +213,21 @@ def _train(
     return True
 
 
-def _alone(fit: Fit, net: Any) -> Fitted:
+def alone(fit: Fit, net: Any) -> Fitted:
+    """Train one net."""
     (fitted,) = train([fit], monitor=_Lines(net, fit) if net.verbose else None)
     note(net, f"trained by Shoal: {fitted.epochs} epochs")
     return fitted
 
 
-_TRAINERS: list[Trainer] = [_alone]  # the last one trains
+# What trains: `fusion` puts one there that lets nets of parallel tasks be trained together.
+trainer: Callable[[Fit, Any], Fitted] = alone
+
+
+def tell(net: Any, fit: Fit, fitted: Fitted) -> None:
+    """Print what scikit-learn prints while it trains."""
+    scores = fitted.losses if fitted.scores is None else fitted.scores
+    _Lines(net, fit).tell(fitted.losses.tolist(), scores.tolist())
 
 
 def _finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool) -> None:
@@ -292,7 +299,10 @@ class _Lines(Monitor):
     def advance(self, nets: float) -> None:
         """Tell of the epochs that are done."""
         assert self.training is not None
-        losses, scores = self.training.records(0)
+        self.tell(*self.training.records(0))
+
+    def tell(self, losses: list[float], scores: list[float]) -> None:
+        """Tell of the epochs that were not told of."""
         for loss, score in zip(losses[self._told :], scores[self._told :], strict=True):
             self._told += 1
             self._tell(loss, score)
