@@ -77,6 +77,7 @@ class RowOrders:
             self._words = np.array([each.words for each in generators])
             self._positions = np.array([each.position for each in generators], np.int64)
             # where generators were when orders were made from an epoch on
+            self._after: dict[tuple[int, int], Generator] = {}
             self._before: list[tuple[NDArray[np.uint32], NDArray[np.int64]]] = []
         self.orders = np.repeat(self._rows, self.epochs, axis=0)
 
@@ -90,6 +91,11 @@ class RowOrders:
 
     def after(self, number: int, epochs: int) -> Generator:
         """The generator of an order once so many epochs are ordered, that were prepared."""
+        if (number, epochs) not in self._after:
+            self._after[number, epochs] = self._state_after(number, epochs)
+        return self._after[number, epochs]
+
+    def _state_after(self, number: int, epochs: int) -> Generator:
         whole, rest = divmod(epochs, self.epochs)
         if whole == len(self._before):  # and rest is 0
             return Generator(self._words[number], int(self._positions[number]))

@@ -4,7 +4,7 @@ What is random is drawn by who asks: initial parameters, the rows that are held 
 generator that goes on to order the rows of each epoch.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -128,57 +128,43 @@ class Fitted:
     interrupted: bool
 
 
-@dataclass(eq=False)
-class Pool:
-    """Rows of several trainings, one set behind the other."""
+class Distinct:
+    """Sets of rows, of equal ones the first: folds of one data set are cut out anew for each
+    training."""
 
-    sets: list[Rows] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    rows: int = 0
-    _numbers: dict[Any, int] = field(default_factory=dict)
-    _checksums: list[Any] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._by_arrays: dict[Any, tuple[Rows, Rows]] = {}
+        self._by_checksum: dict[Any, list[Rows]] = {}
 
-    def add(self, rows: Rows) -> int:
-        """The first row of a set, which is added if it is not there."""
+    def of(self, rows: Rows) -> Rows:
+        """The set that is kept for these rows."""
         key = tuple(map(id, rows))
-        if key not in self._numbers:
-            same = self._find(rows)
-            if same is None:
-                same = len(self.sets)
-                self.sets.append(rows)
-                self.starts.append(self.rows)
-                self.rows += len(rows.X)
-            self._numbers[key] = same
-        return self.starts[self._numbers[key]]
+        if key not in self._by_arrays:  # with the rows themselves, so that no id is used again
+            self._by_arrays[key] = rows, self._find(rows)
+        return self._by_arrays[key][1]
 
-    def _find(self, rows: Rows) -> int | None:
-        """The number of a set of the same rows: folds of one data set are cut out anew for each
-        training."""
-        checksum = _checksum(rows)
-        for number, other in enumerate(self.sets):
-            if self._checksums[number] == checksum and _equal(rows, other):
-                return number
-        self._checksums.append(checksum)
-        return None
-
-    def stacked(self) -> Rows:
-        """All rows."""
-        if len(self.sets) == 1:
-            return self.sets[0]
-        weights = [rows.weights for rows in self.sets if rows.weights is not None]
-        return Rows(
-            np.concatenate([rows.X for rows in self.sets]),
-            np.concatenate([rows.y for rows in self.sets]),
-            np.concatenate(weights) if weights else None,
-        )
+    def _find(self, rows: Rows) -> Rows:
+        contiguous = Rows(*(None if a is None else np.ascontiguousarray(a) for a in rows))  # type: ignore[arg-type]
+        checksum = tuple(None if a is None else (a.shape, crc32(a.data)) for a in contiguous)
+        known = self._by_checksum.setdefault(checksum, [])
+        for other in known:
+            if all(map(_equal, contiguous, other)):
+                return other
+        known.append(contiguous)
+        return contiguous
 
 
-def _checksum(rows: Rows) -> tuple[Any, ...]:
-    return len(rows.X), *(None if a is None else crc32(a.tobytes()) for a in rows)
+def _equal(one: Floats | None, other: Floats | None) -> bool:
+    return one is None or (other is not None and np.array_equal(one, other))
 
 
-def _equal(one: Rows, other: Rows) -> bool:
-    return all(
-        a is b or (a is not None and b is not None and np.array_equal(a, b))
-        for a, b in zip(one, other, strict=True)
+def stacked(sets: list[Rows]) -> Rows:
+    """Sets of rows, one behind the other."""
+    if len(sets) == 1:
+        return sets[0]
+    weights = [rows.weights for rows in sets if rows.weights is not None]
+    return Rows(
+        np.concatenate([rows.X for rows in sets]),
+        np.concatenate([rows.y for rows in sets]),
+        np.concatenate(weights) if weights else None,
     )

@@ -68,7 +68,8 @@ class Strand(Task):
         self, fusion: "Fusion", function: Any, callback: Callable[[Any], Any] | None
     ) -> None:
         super().__init__(function, callback)
-        self.fusion, self.thread = fusion, None
+        self.fusion = fusion
+        self.thread: threading.Thread | None = None
         self.is_abandoned = False
         self._turn = threading.Semaphore(0)
         self._context = contextvars.copy_context()
@@ -259,7 +260,7 @@ def current_strand() -> Strand | None:
     return getattr(_current, "strand", None)
 
 
-class FusionBackend(ParallelBackendBase):  # type: ignore[misc]
+class FusionBackend(ParallelBackendBase):
     """joblib's backend "shoal"."""
 
     supports_sharedmem = uses_threads = True
@@ -341,7 +342,7 @@ def _train(fit: Fit, net: Any) -> Fitted:
     fitted = strand.fusion.ask(strand, fit)
     if net.verbose:
         stochastic.tell(net, fit, fitted)
-    telling.note(net, f"trained by Shoal: {fitted.epochs} epochs, in a sweep with other nets")
+    telling.note(net, f"is trained by Shoal: {fitted.epochs} epochs, in a sweep with other nets")
     return fitted
 
 
@@ -362,7 +363,7 @@ def fused(threads: int | None = None) -> Iterator[None]:
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.model_selection import cross_val_score
     >>> from shoal.sklearn import MLPClassifier, fused
-    >>> net = MLPClassifier((8,), random_state=0, max_iter=50, n_iter_no_change=50, batch_size=32)
+    >>> net = MLPClassifier((8,), learning_rate_init=0.01, tol=1e-3, random_state=0)
     >>> X, y = load_iris(return_X_y=True)
     >>> with fused():
     ...     scores = cross_val_score(net, X, y, cv=5)

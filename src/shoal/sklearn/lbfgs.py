@@ -98,4 +98,4 @@ def fit_lbfgs(
         self._loss_grad_lbfgs = loss_and_gradient
         stack.callback(delattr, self, "_loss_grad_lbfgs")
         theirs.FIT_LBFGS(self, X, y, sample_weight, *arguments)
-    note(self, f"trained by Shoal's loss and gradient, and scipy: {self.n_iter_} iterations")
+    note(self, f"is trained by Shoal's loss and gradient, and scipy: {self.n_iter_} iterations")

@@ -216,7 +216,7 @@ def _train(
 def alone(fit: Fit, net: Any) -> Fitted:
     """Train one net."""
     (fitted,) = train([fit], monitor=_Lines(net, fit) if net.verbose else None)
-    note(net, f"trained by Shoal: {fitted.epochs} epochs")
+    note(net, f"is trained by Shoal: {fitted.epochs} epochs")
     return fitted
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 import weakref
+from collections.abc import Iterator
 from typing import Any, Final
 
 log: Final = logging.getLogger("shoal.sklearn")
@@ -27,20 +28,58 @@ def note(net: Any, text: str) -> None:
     _of_nets[net] = text
 
 
-def explanation(net: Any) -> str | None:
-    """What `note` was told."""
-    return _of_nets.get(net)
+def explain(estimator: Any) -> str:
+    """Who trained a net, or the nets of a search or of another estimator, and how.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A net, or what holds nets.
+
+    Returns
+    -------
+    str
+        A line a net that is held: its place, and what is known of its last training in this
+        process.
+
+    Examples
+    --------
+    >>> from shoal.sklearn import MLPClassifier, explain
+    >>> net = MLPClassifier((4,), tol=0.1, n_iter_no_change=4, random_state=0)
+    >>> explain(net.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]))
+    'MLPClassifier is trained by Shoal: 6 epochs'
+    """
+    lines = [f"{place}{type(each).__name__} {_of_nets[each]}" for place, each in _held(estimator)]
+    return "\n".join(lines) or f"{type(estimator).__name__}: nothing is known of its training"
 
 
-def fall_back(net: Any, kind: str, reason: str) -> None:
+def _held(estimator: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, Any]]:
+    """(place, estimator) of what is known, inside an estimator."""
+    try:
+        known = estimator in _of_nets
+    except TypeError:  # no hash, or no weak reference
+        return
+    if known:
+        yield place, estimator
+    if depth == 0 or not hasattr(estimator, "get_params"):
+        return
+    for name, value in vars(estimator).items():
+        items = value if isinstance(value, list | tuple) else [value]
+        for item in items:
+            part = item[-1] if isinstance(item, tuple) and item else item
+            if hasattr(part, "get_params"):
+                yield from _held(part, f"{place}{name}: ", depth - 1)
+
+
+def fall_back(net: Any, kind: str, reason: str, what: str = "is trained by scikit-learn") -> None:
     """Say that scikit-learn trains a net: by a warning the first time for a reason of this kind.
 
     kind : of which there are few. reason : with the numbers of this net.
     """
-    text = f"trained by scikit-learn: {reason}"
+    text = f"{what}: {reason}"
     if strict():
-        raise RuntimeError(f"{type(net).__name__} would be {text}, and SHOAL_STRICT is set")
+        raise RuntimeError(f"{type(net).__name__} {text}, but SHOAL_STRICT is set")
     note(net, text)
     if kind not in _said:
         _said.add(kind)
-        warnings.warn(f"{type(net).__name__} is {text}", FallbackWarning, stacklevel=3)
+        warnings.warn(f"{type(net).__name__} {text}", FallbackWarning, stacklevel=3)

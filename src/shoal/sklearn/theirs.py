@@ -1,10 +1,15 @@
 """What is private in scikit-learn, and what is assumed of it."""
 
 import inspect
+import warnings
 from typing import Any, Final
 
+import joblib.parallel
 from sklearn.neural_network import _multilayer_perceptron as module
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.parallel import Parallel
+
+from .telling import FallbackWarning
 
 Base: Any = module.BaseMultilayerPerceptron
 
@@ -25,6 +30,7 @@ _PARAMETERS: Final = {
 }  # fmt: skip
 FIT_STOCHASTIC: Final = Base._fit_stochastic
 FIT_LBFGS: Final = Base._fit_lbfgs
+PARALLEL_CALL: Final = Parallel.__call__
 LOSS_GRAD_LBFGS: Final = Base._loss_grad_lbfgs
 
 # What the replaced methods call: a class with another one of these trains by it.
@@ -53,6 +59,22 @@ def unknown() -> str | None:
         if _names(optimizer.__init__) != parameters:
             return f"{optimizer.__name__} has the parameters {_names(optimizer.__init__)}"
     return None
+
+
+def warn_of_unknown(problem: str) -> None:
+    """Say that scikit-learn goes on to train its nets."""
+    warnings.warn(
+        f"scikit-learn trains its nets: this version is not known to Shoal, as {problem}",
+        FallbackWarning,
+        stacklevel=3,
+    )
+
+
+def joblib_backend() -> Any:
+    """The backend that was asked for; None where joblib's default is used."""
+    config = getattr(getattr(joblib.parallel, "_backend", None), "config", {})
+    backend = config.get("backend")
+    return backend if isinstance(backend, joblib.parallel.ParallelBackendBase) else None
 
 
 def overridden(net: Any) -> str | None:

@@ -39,7 +39,7 @@ from ..running.row_orders import Generator, RowOrders
 from ..running.scheduler import Scheduler
 from ..running.scores import variation
 from ..running.state import Trained, allocate
-from .fits import Fit, Fitted, Parameters, Pool, Rows
+from .fits import Distinct, Fit, Fitted, Parameters, Rows, stacked
 
 Floats = NDArray[Any]
 
@@ -71,7 +71,7 @@ def _grid(fits: Sequence[Fit]) -> Grid:
 def _part_of(fit: Fit) -> tuple[Any, ...]:
     """What trainings have in common that are planned together."""
     X, y, weights = fit.rows
-    held_out = None if fit.held_out is None else tuple(map(id, fit.held_out))
+    held_out = None if fit.held_out is None else id(fit.held_out)
     return (
         X.dtype, X.shape, y.shape[1], fit.kind, weights is None, fit.shuffles, held_out,
         fit.settings["output"], fit.settings["loss"],
@@ -106,14 +106,23 @@ class Training:
     def __init__(
         self, fits: Sequence[Fit], threads: int | None = None, monitor: Monitor | None = None
     ) -> None:
-        self.fits, self.threads = fits, threads or default_threads()
+        distinct = Distinct()
+        self.fits = [
+            replace(
+                fit,
+                rows=distinct.of(fit.rows),
+                held_out=None if fit.held_out is None else distinct.of(fit.held_out),
+            )
+            for fit in fits
+        ]
+        self.threads = threads or default_threads()
         self.monitor = monitor or Monitor()
         self.monitor.training = self
         self.plan = Plan([], np.zeros(len(fits), np.int32), np.zeros(len(fits), np.int64))
         self.trained: list[Trained] = []
         self.data: list[Data] = []
         parts: dict[Any, list[int]] = {}
-        for i, fit in enumerate(fits):
+        for i, fit in enumerate(self.fits):
             parts.setdefault(_part_of(fit), []).append(i)
         for members in parts.values():
             self._add(members)
@@ -121,14 +130,16 @@ class Training:
     def _add(self, members: list[int]) -> None:
         """Plan the trainings of a part."""
         fits = [self.fits[i] for i in members]
-        first, pool = fits[0], Pool()
-        starts = [pool.add(fit.rows) for fit in fits]
+        first, n = fits[0], len(fits[0].rows.X)
+        sets = {id(fit.rows): fit.rows for fit in fits}
+        position = {key: k * n for k, key in enumerate(sets)}
+        starts = [position[id(fit.rows)] for fit in fits]
         rules = _RULES._replace(
-            given_orders=first.shuffles or len(pool.sets) > 1,
+            given_orders=first.shuffles or len(sets) > 1,
             watches_score=first.held_out is not None,
             keeps_best=first.held_out is not None,
         )
-        n, dtype = len(first.rows.X), first.rows.X.dtype
+        dtype = first.rows.X.dtype
         numbers: dict[Any, int] = {}
         orders = [
             numbers.setdefault(
@@ -149,7 +160,7 @@ class Training:
         at = np.array(members)
         self.plan.block_of[at] = plan.block_of + len(self.plan.blocks)
         self.plan.offset_of[at] = plan.offset_of
-        stacked = pool.stacked()
+        rows_of_all = stacked(list(sets.values()))
         for block in plan.blocks:
             state = allocate(block, grid, of_net, dtype)
             trained = Trained(block, state)
@@ -160,7 +171,7 @@ class Training:
                 trained.orders = self._orders(used, orders, fits, starts, block.last_epoch)
             self.plan.blocks.append(block)
             self.trained.append(trained)
-            self.data.append(_data(stacked, first, trained))
+            self.data.append(_data(rows_of_all, first, trained))
 
     def _orders(
         self,
