@@ -12,16 +12,20 @@ strands where those that wait hold too many bytes of rows.
 
 import contextlib
 import contextvars
+import functools
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import joblib
+import numpy as np
 from joblib.parallel import ParallelBackendBase
 
 from . import stochastic, telling, training
+from .fast_path import FastPath, Unknown, Work, result_of, work_of
 from .fits import Fit, Fitted
 
 # Tasks that may wait at once, as joblib is told: more than a sweep needs, and few enough for who
@@ -117,6 +121,49 @@ class Strand(Task):
         self.fusion.give_turn_back()
 
 
+class KnownTask(Strand):
+    """A call of `_fit_and_score` that needs no thread, where all goes well."""
+
+    def __init__(self, fusion: "Fusion", function: Any, callback: Any, work: Work) -> None:
+        super().__init__(fusion, function, callback)
+        self._work: Work | None = work
+
+    def take_turn(self) -> None:
+        """Ask for the training; the result follows it."""
+        work, self._work = self._work, None
+        if work is not None and not self.is_abandoned:
+            try:
+                net, fit, fold = self.fusion.fast_path.prepare(work)
+            except Unknown:
+                pass
+            else:
+                self.fusion.ask_for(self, fit, functools.partial(self._end, work, net, fit, fold))
+                return
+        super().take_turn()
+
+    def _end(
+        self,
+        work: Work,
+        net: Any,
+        fit: Fit,
+        fold: Any,
+        outcome: Fitted | Exception,
+        seconds: float,
+    ) -> None:
+        if isinstance(outcome, Exception) or outcome.diverged or self.is_abandoned:
+            self.fusion.ready.append(self)  # scikit-learn's function, which fails in its way
+            return
+        try:
+            self.result = [result_of(work, net, fold, fit, outcome, seconds)]
+        except Exception:
+            self.fusion.ready.append(self)
+            return
+        self.finish()
+        if self.callback is not None:
+            self.callback(self)
+        self.callback = None
+
+
 class _Warnings:
     """How the process treats warnings: of each strand its own, as tasks that run one after the
     other would leave it."""
@@ -135,12 +182,12 @@ class _Warnings:
                     warnings._filters_mutated()
 
 
-class _Asked:
-    """A training that a strand has asked for."""
+class _Asked(NamedTuple):
+    """A training that a task has asked for."""
 
-    def __init__(self, strand: Strand, fit: Fit) -> None:
-        self.strand, self.fit = strand, fit
-        self.outcome: Fitted | Exception | None = None
+    task: Task
+    fit: Fit
+    deliver: Callable[[Fitted | Exception, float], None]  # its outcome and its seconds
 
 
 class Fusion:
@@ -153,7 +200,7 @@ class Fusion:
     """
 
     def __init__(self, threads: int | None) -> None:
-        self.threads = threads
+        self.threads, self.fast_path = threads, FastPath()
         self.fresh: deque[Strand] = deque()
         self.ready: deque[Strand] = deque()
         self.strands: list[Strand] = []  # that have begun and not ended
@@ -166,13 +213,23 @@ class Fusion:
 
     def ask(self, strand: Strand, fit: Fit) -> Fitted:
         """Have a net trained with all others."""
-        asked = _Asked(strand, fit)
-        self._asked.append(asked)
+        outcomes: list[Fitted | Exception] = []
+
+        def deliver(outcome: Fitted | Exception, seconds: float) -> None:
+            outcomes.append(outcome)
+            self.ready.append(strand)
+
+        self.ask_for(strand, fit, deliver)
         strand.wait()
-        if isinstance(asked.outcome, Exception):
-            raise asked.outcome
-        assert asked.outcome is not None
-        return asked.outcome
+        if isinstance(outcomes[0], Exception):
+            raise outcomes[0]
+        return outcomes[0]
+
+    def ask_for(
+        self, task: Task, fit: Fit, deliver: Callable[[Fitted | Exception, float], None]
+    ) -> None:
+        """Have a net trained with all others; then ``deliver`` is called."""
+        self._asked.append(_Asked(task, fit, deliver))
 
     def give_turn_back(self) -> None:
         """Let the fusion's thread go on."""
@@ -208,11 +265,11 @@ class Fusion:
     def abandon(self, tasks: list[Task]) -> None:
         """Nobody wants the results of these tasks any more."""
         unwanted = set(map(id, tasks))
+        self._asked = [asked for asked in self._asked if id(asked.task) not in unwanted]
         self.fresh = deque(strand for strand in self.fresh if id(strand) not in unwanted)
         for strand in self.strands:
             if id(strand) in unwanted and not strand.is_abandoned:
                 strand.is_abandoned = True
-                self._asked = [asked for asked in self._asked if asked.strand is not strand]
                 if strand not in self.ready and strand is not current_strand():
                     self.ready.append(strand)
 
@@ -237,22 +294,33 @@ class Fusion:
     def _train(self) -> None:
         asked, self._asked = self._asked, []
         self.sweeps.append(len(asked))
-        fits = [each.fit for each in asked]
+        fits, begin = [each.fit for each in asked], time.perf_counter()
         try:
             outcomes: list[Any] = list(training.train(fits, self.threads))
         except Exception:  # such as too little memory: each alone, for its own error
             outcomes = [self._alone(fit) for fit in fits]
         if any(isinstance(each, Fitted) and each.interrupted for each in outcomes):
             raise KeyboardInterrupt
-        for each, outcome in zip(asked, outcomes, strict=True):
-            each.outcome = outcome
-            self.ready.append(each.strand)
+        seconds = time.perf_counter() - begin
+        shares = np.array(
+            [_work_of(fit, outcome) for fit, outcome in zip(fits, outcomes, strict=True)]
+        )
+        shares *= seconds / max(shares.sum(), 1)
+        for each, outcome, share in zip(asked, outcomes, shares.tolist(), strict=True):
+            each.deliver(outcome, share)
 
     def _alone(self, fit: Fit) -> Fitted | Exception:
         try:
             return training.train([fit], self.threads)[0]
         except Exception as error:
             return error
+
+
+def _work_of(fit: Fit, outcome: Fitted | Exception) -> float:
+    """How much of a sweep a training was: its epochs, rows and parameters."""
+    parameters = sum(array.size for array in fit.start.coefs)
+    epochs = outcome.epochs if isinstance(outcome, Fitted) else 0
+    return float(epochs * len(fit.rows.X) * parameters)
 
 
 def current_strand() -> Strand | None:
@@ -304,7 +372,11 @@ class FusionBackend(ParallelBackendBase):
     def submit(self, func: Any, callback: Callable[[Any], Any] | None = None) -> Task:
         """Add a task."""
         assert self.fusion is not None
-        strand = Strand(self.fusion, func, callback)
+        work = work_of(func)
+        if work is None:
+            strand = Strand(self.fusion, func, callback)
+        else:
+            strand = KnownTask(self.fusion, func, callback, work)
         self.fusion.fresh.append(strand)
         self._tasks.append(strand)
         return strand

@@ -173,6 +173,27 @@ def _train(
         training, watched = _hold_out(net, X, y, weights)
     rows = rows_of(*training)
     held_out = None if watched is None else rows_of(*watched)
+    fit = prepare(net, rows, held_out, incremental)
+    fitted = trainer(fit, net)
+    if fitted.diverged and net.early_stopping:
+        if had is None:
+            del net._optimizer
+        return False
+    finish(net, fit, fitted, incremental)
+    return True
+
+
+def prepare(
+    net: Any,
+    rows: Rows,
+    held_out: Rows | None,
+    incremental: bool = False,
+    generator: Generator | None = None,
+) -> Fit:
+    """The training that a net asks for.
+
+    generator : of its row orders; None: that of its random state.
+    """
     n = len(rows.X)
     if net.batch_size != "auto" and net.batch_size > n:
         warnings.warn(
@@ -189,12 +210,14 @@ def _train(
     velocities = [optimizer.velocities] if not adam and optimizer.momentum else []
     moments = [optimizer.ms, optimizer.vs] if adam else velocities
     best = net.best_validation_score_ if net.early_stopping else getattr(net, "best_loss_", np.inf)
-    fit = Fit(
+    if net.shuffle and generator is None:
+        generator = Generator.of(net._random_state)
+    return Fit(
         kind=kind_of(net),
         settings=settings,
         rows=rows,
         held_out=held_out,
-        generator=Generator.of(net._random_state) if net.shuffle else None,
+        generator=generator if net.shuffle else None,
         start=Parameters(net.coefs_, net.intercepts_),
         moments=[divided(each) for each in moments],
         steps=optimizer.t if adam else 0,
@@ -204,13 +227,6 @@ def _train(
         patience=float(net.n_iter_no_change) + 1,
         learning_rate=float(optimizer.learning_rate_init if adam else optimizer.learning_rate),
     )
-    fitted = trainer(fit, net)
-    if fitted.diverged and net.early_stopping:
-        if had is None:
-            del net._optimizer
-        return False
-    _finish(net, fit, fitted, incremental)
-    return True
 
 
 def alone(fit: Fit, net: Any) -> Fitted:
@@ -230,7 +246,7 @@ def tell(net: Any, fit: Fit, fitted: Fitted) -> None:
     _Lines(net, fit).tell(fitted.losses.tolist(), scores.tolist())
 
 
-def _finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool) -> None:
+def finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool = False) -> None:
     """Leave in a net what scikit-learn's training leaves there."""
     optimizer, epochs, n = net._optimizer, fitted.epochs, len(fit.rows.X)
     if fitted.diverged:  # scikit-learn goes on with NaN, and then finds it

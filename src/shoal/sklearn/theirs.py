@@ -5,13 +5,21 @@ import warnings
 from typing import Any, Final
 
 import joblib.parallel
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
+from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.neural_network import _multilayer_perceptron as module
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel
 
 from .telling import FallbackWarning
 
 Base: Any = module.BaseMultilayerPerceptron
+NETS: Final = (module.MLPClassifier, module.MLPRegressor)
+FIT_AND_SCORE: Final = _fit_and_score
+score: Final = _score
+safe_split: Final = _safe_split
 
 # The methods that are replaced, with their parameters; the last one for each training.
 _PARAMETERS: Final = {
@@ -79,8 +87,7 @@ def joblib_backend() -> Any:
 
 def overridden(net: Any) -> str | None:
     """A method of a net that is not scikit-learn's and has a say in the training; None of none."""
-    of_base = (module.MLPClassifier, module.MLPRegressor)
-    theirs = next((cls for cls in of_base if isinstance(net, cls)), Base)
+    theirs = next((cls for cls in NETS if isinstance(net, cls)), Base)
     for name in _CALLED:
         if getattr(type(net), name, None) is not getattr(theirs, name, None):
             return name
@@ -95,3 +102,16 @@ def new_optimizer(net: Any, parameters: Any) -> Any:
             net.nesterovs_momentum, net.power_t,
         )  # fmt: skip
     return AdamOptimizer(parameters, net.learning_rate_init, net.beta_1, net.beta_2, net.epsilon)
+
+
+def scores_by_predictions(scorer: Any) -> bool:
+    """Whether a scorer asks an estimator for nothing but predictions."""
+    if isinstance(scorer, _MultimetricScorer):
+        return all(map(scores_by_predictions, scorer._scorers.values()))
+    return isinstance(scorer, _BaseScorer | _PassthroughScorer)
+
+
+def is_own_score(scorer: Any, net: Any) -> bool:
+    """Whether a scorer takes scikit-learn's accuracy or R squared of a net."""
+    own = (ClassifierMixin.score, RegressorMixin.score)
+    return isinstance(scorer, _PassthroughScorer) and type(net).score in own
