@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -86,7 +85,7 @@ def _hold_out(
     net: Any, X: Any, y: NDArray[Any], weights: NDArray[Any] | None
 ) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
     """Rows to train on and rows to watch, as scikit-learn draws them."""
-    stratify = y if is_classifier(net) and net.n_outputs_ == 1 else None
+    stratify = y if isinstance(net, theirs.NETS[0]) and net.n_outputs_ == 1 else None
     arrays = (X, y) if weights is None else (X, y, weights)
     parts = train_test_split(
         *arrays, random_state=net._random_state, test_size=net.validation_fraction,
@@ -112,7 +111,7 @@ def rows_of(X: Any, y: NDArray[Any], weights: NDArray[Any] | None, dtype: Any = 
 
 def kind_of(net: Any) -> str:
     """What a net's targets are."""
-    if not is_classifier(net):
+    if not isinstance(net, theirs.NETS[0]):
         return "numbers"
     one_of = net.n_outputs_ == 1 or net.out_activation_ == "softmax"
     return "labels" if one_of else "multilabel"
@@ -126,7 +125,7 @@ def settings_of(net: Any, rows: int) -> dict[str, Any]:
         "hidden": hidden,
         "activation": (ACTIVATIONS[net.activation],) * len(hidden),
         "output": ACTIVATIONS[net.out_activation_],
-        "loss": "cross_entropy" if is_classifier(net) else net.loss,
+        "loss": "cross_entropy" if isinstance(net, theirs.NETS[0]) else net.loss,
         "bias": True,
         "batch_size": size,
         "epochs": int(net.max_iter),

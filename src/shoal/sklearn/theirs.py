@@ -10,6 +10,7 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.neural_network import _multilayer_perceptron as module
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel
 
@@ -115,3 +116,11 @@ def is_own_score(scorer: Any, net: Any) -> bool:
     """Whether a scorer takes scikit-learn's accuracy or R squared of a net."""
     own = (ClassifierMixin.score, RegressorMixin.score)
     return isinstance(scorer, _PassthroughScorer) and type(net).score in own
+
+
+def check_parameter(cls: Any, name: str, value: Any) -> None:
+    """Raise what a net of this class would raise for a parameter."""
+    constraints = cls._parameter_constraints
+    validate_parameter_constraints(
+        {name: constraints[name]}, {name: value}, caller_name=cls.__name__
+    )
