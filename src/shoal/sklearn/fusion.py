@@ -18,13 +18,15 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import joblib
 import numpy as np
 from joblib.parallel import ParallelBackendBase
 
-from . import stochastic, telling, training
+from ..running.row_orders import Generator
+from . import stochastic, telling, theirs, training
 from .fast_path import FastPath, Unknown, Work, result_of, work_of
 from .fits import Fit, Fitted
 
@@ -411,7 +413,13 @@ def _train(fit: Fit, net: Any) -> Fitted:
     strand = current_strand()
     if strand is None:
         return stochastic.alone(fit, net)
-    fitted = strand.fusion.ask(strand, fit)
+    if fit.generator is not None and theirs.is_global(net._random_state):
+        # numpy's own, which all nets of the sweep would draw from at once: a seed each instead
+        seed = net._random_state.randint(2**31 - 1)
+        own = Generator.of(np.random.RandomState(seed))
+        fitted = replace(strand.fusion.ask(strand, replace(fit, generator=own)), generator=None)
+    else:
+        fitted = strand.fusion.ask(strand, fit)
     if net.verbose:
         stochastic.tell(net, fit, fitted)
     telling.note(net, f"is trained by Shoal: {fitted.epochs} epochs, in a sweep with other nets")

@@ -13,6 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel
+from sklearn.utils.validation import check_random_state
 
 from .telling import FallbackWarning
 
@@ -124,3 +125,8 @@ def check_parameter(cls: Any, name: str, value: Any) -> None:
     validate_parameter_constraints(
         {name: constraints[name]}, {name: value}, caller_name=cls.__name__
     )
+
+
+def is_global(random_state: Any) -> bool:
+    """Whether a RandomState is the one of numpy's functions, such as `numpy.random.seed`."""
+    return bool(random_state is check_random_state(None))
