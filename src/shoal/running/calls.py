@@ -1,7 +1,7 @@
 """Kernels with their arguments: the arrays of a run, and a workspace for each thread."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from ..kernels.arguments import Data, State, Task, Workspace
@@ -35,6 +35,12 @@ def _arguments(
 ) -> Training:
     table, ordering = block.layers.table, block.ordering
     return Training(_NO_SLICE, task, ordering, int(evaluating), table, data, state, work)
+
+
+def _of_threads(threads: int, block: Block, new: Callable[[], Workspace]) -> list[Workspace]:
+    """Workspaces for threads, any of which may take a slice: a block of one group, which has one
+    slice at a time, needs one."""
+    return [new()] * threads if block.groups == 1 else [new() for _ in range(threads)]
 
 
 class TrainingCalls:
@@ -110,8 +116,9 @@ class TrainingCalls:
         """The call of a block's slices that end with an epoch: workspaces are the threads'."""
         if number not in self._shared:
             block = self.trained[number].block
-            threads = min(self.threads, block.groups)
-            works = [training_workspace(block, block.dtype) for _ in range(threads)]
+            works = _of_threads(
+                self.threads, block, lambda: training_workspace(block, block.dtype)
+            )
             self._shared[number] = self._call(number, works)
         return self._shared[number]
 
@@ -164,7 +171,7 @@ def evaluation_call(trained: Trained, dataset: Dataset, threads: int) -> Call:
     trained.loss, trained.counts = aligned_all(shapes, dtype).values()
     state = state._replace(params=trained.params, losses=trained.loss, scores=trained.counts)
     data = dataset.scored_data(block.architecture)
-    works = [evaluation_workspace(block, task, dtype) for _ in range(min(threads, block.groups))]
+    works = _of_threads(threads, block, lambda: evaluation_workspace(block, task, dtype))
     arguments = [_arguments(block, task, data, state, work, evaluating=True) for work in works]
     return kernel_of(block).bind(block.width.group(block.dtype), arguments)
 

@@ -23,7 +23,9 @@ def _call_in_parallel(self: Any, iterable: Any) -> Any:
     if not nets:
         return theirs.PARALLEL_CALL(self, tasks)
     with fusing(nets[0]):
-        again = type(self)(self.n_jobs, verbose=self.verbose, pre_dispatch=self.pre_dispatch)
+        # joblib has made 1 of None, which stands for all threads here
+        n_jobs = None if self.n_jobs == 1 else self.n_jobs
+        again = type(self)(n_jobs, verbose=self.verbose, pre_dispatch=self.pre_dispatch)
         return theirs.PARALLEL_CALL(again, tasks)
 
 
