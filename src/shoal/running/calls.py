@@ -116,9 +116,9 @@ class TrainingCalls:
         """The call of a block's slices that end with an epoch: workspaces are the threads'."""
         if number not in self._shared:
             block = self.trained[number].block
-            works = _of_threads(
-                self.threads, block, lambda: training_workspace(block, block.dtype)
-            )
+            alone = len(self.trained) == 1
+            threads = min(self.threads, block.groups) if alone else self.threads
+            works = _of_threads(threads, block, lambda: training_workspace(block, block.dtype))
             self._shared[number] = self._call(number, works)
         return self._shared[number]
 

@@ -1,5 +1,6 @@
 """scikit-learn's nets, trained by Shoal."""
 
+from . import requirements  # noqa: F401  (first: says what is missing)
 from .fusion import fused
 from .nets import MLPClassifier, MLPRegressor
 from .patching import (

@@ -62,9 +62,10 @@ def _names(function: Any) -> tuple[str, ...]:
 
 def unknown() -> str | None:
     """What of this scikit-learn is not as it is assumed to be; None where all is."""
-    for name, parameters in _PARAMETERS.items():
-        if _names(getattr(Base, name)) != parameters:
-            return f"{name} of its nets has the parameters {_names(getattr(Base, name))}"
+    for method in (FIT_STOCHASTIC, FIT_LBFGS, LOSS_GRAD_LBFGS):
+        name = method.__name__
+        if _names(method) != _PARAMETERS[name]:
+            return f"{name} of its nets has the parameters {_names(method)}"
     for optimizer, parameters in _OF_OPTIMIZERS.items():
         if _names(optimizer.__init__) != parameters:
             return f"{optimizer.__name__} has the parameters {_names(optimizer.__init__)}"
