@@ -106,12 +106,14 @@ TRAININGS = """
 import numpy as np, shoal
 from shoal import prebuild
 from shoal.kernels.launching.kernels import KERNELS
+from shoal.running.row_orders import Generator, RowOrders
 X = np.random.default_rng(0).random((300, 4))
 for dtype in ("float32", "float64"):
     for epochs in (1, 400):
         shoal.sweep(X, X[:, 0], {"seed": range(100)}, epochs=epochs, dtype=dtype, threads=2).best(X)
     shoal.fit(X, X[:, 0], hidden=(200, 100), epochs=2, dtype=dtype, threads=2)
     shoal.fit(X[:4], X[:4, 0], epochs=2, dtype=dtype)
+RowOrders([np.arange(9)], [Generator.of(np.random.RandomState(0))], 2, 1).prepare(0)
 listed = {(kernel.name, lane.key) for kernel, lane in prebuild.entries()}
 used = {(kernel.name, key) for kernel in KERNELS for key in kernel._entries}
 print(sorted(used - listed), sorted(listed - used))

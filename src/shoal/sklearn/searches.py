@@ -59,9 +59,9 @@ class GridSearchCV(_Fusing, model_selection.GridSearchCV):
     >>> from sklearn.datasets import load_iris
     >>> from shoal.sklearn import GridSearchCV, MLPClassifier
     >>> net = MLPClassifier(learning_rate_init=0.01, tol=1e-3, random_state=0)
-    >>> search = GridSearchCV(net, {"hidden_layer_sizes": [(4,), (8,)], "alpha": [1e-4, 1e-2]})
+    >>> search = GridSearchCV(net, {"hidden_layer_sizes": [(8,), (16,)]})
     >>> len(search.fit(*load_iris(return_X_y=True)).cv_results_["params"])
-    4
+    2
     """
 
 
@@ -85,6 +85,7 @@ def _fusing(function: Callable[P, R]) -> Callable[P, R]:
         with fusing(args[0] if args else kwargs.get("estimator")):
             return function(*args, **kwargs)
 
+    fuse.__doc__ = f"scikit-learn's ``{function.__name__}``, whose nets are trained as one sweep."
     return fuse
 
 
