@@ -246,6 +246,47 @@ def test_a_patched_nets_pickle_needs_no_shoal():
 
 
 @quiet
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_nets_go_to_scikit_learn_and_back(kind):
+    ours, theirs_ = both(kind)
+    ours.fit(X, y)
+    there = ours.to_sklearn()
+    back = getattr(shoal.sklearn, kind).from_sklearn(there)
+    assert type(there) is type(theirs_) and type(back) is type(ours)
+    assert vars(there).keys() == vars(back).keys() == vars(theirs_.fit(X, y)).keys()
+    for net in (there, back):
+        assert np.array_equal(net.predict(X), ours.predict(X))
+        assert net.get_params() == ours.get_params()
+        assert net.partial_fit(X, y).t_ == ours.t_ + 150
+    np.testing.assert_allclose(there.coefs_[0], back.coefs_[0], rtol=1e-9, atol=1e-15)
+    assert not np.array_equal(ours.coefs_[0], back.coefs_[0])  # theirs are copies
+    with pytest.raises(TypeError, match=f"must be a {kind} of scikit-learn's own class"):
+        type(ours).from_sklearn(StandardScaler())
+
+
+# scikit-learn repeats these with settings of its own for its own classes.
+_REPEATED = {
+    "MLPClassifier": {"solver": "lbfgs"},
+    "MLPRegressor": {"solver": "sgd", "tol": 1e-2, "random_state": 42},
+}
+
+
+@quiet
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", _REPEATED)
+def test_nets_pass_scikit_learns_checks(kind):
+    from sklearn.utils.estimator_checks import (
+        check_estimator,
+        check_sample_weight_equivalence_on_dense_data,
+    )
+
+    net = getattr(shoal.sklearn, kind)
+    results = check_estimator(net(), on_skip=None)
+    assert {each["status"] for each in results} <= {"passed", "skipped"}
+    check_sample_weight_equivalence_on_dense_data(kind, net(**_REPEATED[kind]))
+
+
+@quiet
 def test_ctrl_c_ends_a_fit_as_in_scikit_learn():
     net = shoal.sklearn.MLPClassifier(
         (64, 64), max_iter=10**6, tol=0, n_iter_no_change=10**6, random_state=0

@@ -226,3 +226,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = run(program, SHOAL_CACHE_DIR=str(tmp_path), PYTHONWARNINGS="ignore")
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_block_of_one_group_leaves_all_threads_to_the_others(monkeypatch):
+    threads, run = [], parallel._run
+
+    def note(count, arguments):
+        threads.append(count)
+        return run(count, arguments)
+
+    monkeypatch.setattr(parallel, "_run", note)
+    X = np.random.default_rng(0).random((200, 4))
+    grid = [{"hidden": [8], "seed": range(200)}, {"hidden": [5], "seed": [0]}]
+    shoal.sweep(X, X[:, 0], grid, epochs=30, threads=2, progress=False)
+    assert max(threads) == 2

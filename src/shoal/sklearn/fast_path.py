@@ -90,7 +90,8 @@ def work_of(function: Any) -> Work | None:
 def _is_plain_net(net: Any) -> bool:
     """Whether a net trains as scikit-learn's own classes do."""
     cls: Any = type(net)
-    is_ours = any(each in theirs.NETS for each in cls.__mro__[:2])
+    # a class of a user's own may have another fit
+    is_ours = cls in theirs.NETS or cls.__module__ == "shoal.sklearn.nets"
     return (
         is_ours
         and cls._fit_stochastic is stochastic.fit_stochastic

@@ -144,7 +144,10 @@ class Distinct:
         return self._by_arrays[key][1]
 
     def _find(self, rows: Rows) -> Rows:
-        contiguous = Rows(*(None if a is None else np.ascontiguousarray(a) for a in rows))  # type: ignore[arg-type]
+        # contiguous and writable, as kernels are handed arrays; most are
+        X, y, weights = (None if a is None else np.require(a, None, ["C", "W"]) for a in rows)
+        assert X is not None and y is not None
+        contiguous = Rows(X, y, weights)
         checksum = tuple(None if a is None else (a.shape, crc32(a.data)) for a in contiguous)
         known = self._by_checksum.setdefault(checksum, [])
         for other in known:
