@@ -55,6 +55,17 @@ DIGESTS = {
         "take_slices": "23bc742e7aa0b4fc",
         "train_net": "4910328af94e5f78",
     },
+    5: {
+        "train_nets_in_lanes": "eba3bd6ab5fccf1d",
+        "train_rows_in_lanes": "07c12d02440faaf7",
+        "follow": "3507f6cace47b1e4",
+        "predict": "36b1fe77020f1a51",
+        "initialise": "233df03c12b99692",
+        "row_orders": "7f5ab507a4809ffc",
+        "permute_rows": "e8ca8be277916617",
+        "take_slices": "23bc742e7aa0b4fc",
+        "train_net": "3de195a4642996e0",
+    },
 }
 
 

@@ -56,7 +56,7 @@ class Task(NamedTuple):
     scheduled: int  # learning rates differ from epoch to epoch
     panels: int  # the first layer's weights are packed in panels
     monitored: int  # patience, or the adaptive rate
-    watches_score: int  # by the score of the validation rows, not by their loss
+    watched: int  # what they go by
     ties_improve: int  # a monitored loss that is as low as it has to be below is an improvement
     penalty_by_batch: int  # penalties are summed with a batch's gradients, and divided with them
     epsilon_first: int  # adam adds epsilon before the bias correction

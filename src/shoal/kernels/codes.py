@@ -8,6 +8,8 @@ SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, QUANTILE, CROSS_ENTROPY, POISSON = range(6
 CONSTANT, STEP, EXPONENTIAL, COSINE, INVSCALING, ADAPTIVE = range(6)  # schedules
 # What a score counts: right largest outputs, outputs on the right side of 1/2, squared residuals.
 LARGEST, SIDES, RESIDUALS = range(3)
+# What patience goes by; the first two are of the validation rows, if there are any.
+VALIDATION_LOSS, VALIDATION_SCORE, TRAINING_LOSS = range(3)
 # Initial weights: U(-1, 1) times a factor, or standard normal times a factor.
 UNIFORM, NORMAL = range(2)
 

@@ -106,8 +106,8 @@ class Rules(NamedTuple):
         Whether adam adds epsilon before its bias correction.
     whole_losses : bool
         Whether training losses have their penalty, and batches count by their rows.
-    watches_score : bool
-        Whether patience goes by the score of the validation rows.
+    watched : int
+        What patience goes by: a code.
     keeps_best : bool
         Whether a net that has patience ends with its best weights.
     given_orders : bool
@@ -118,7 +118,7 @@ class Rules(NamedTuple):
     penalty_by_batch: bool = False
     epsilon_first: bool = False
     whole_losses: bool = False
-    watches_score: bool = False
+    watched: int = codes.VALIDATION_LOSS
     keeps_best: bool = True
     given_orders: bool = False
 

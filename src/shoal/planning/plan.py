@@ -319,7 +319,7 @@ def _task(
         scheduled=int(architecture.scheduled),
         panels=int(_in_panels(architecture, rows[0], width, dtype)),
         monitored=int(architecture.monitored),
-        watches_score=int(architecture.rules.watches_score),
+        watched=architecture.rules.watched,
         ties_improve=int(architecture.rules.ties_improve),
         penalty_by_batch=int(architecture.rules.penalty_by_batch),
         epsilon_first=int(architecture.rules.epsilon_first),

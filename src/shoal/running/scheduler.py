@@ -5,6 +5,7 @@ Python looks whether Ctrl-C was pressed, moves the progress bar, and moves nets 
 others are done. Where slices are cut, and which thread takes them, changes no bit.
 """
 
+import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -171,7 +172,7 @@ class Scheduler:
                 cost *= trained.seconds / self._done[number]
             phase = max(1, int(_PHASE * self.threads / cost))
             until = until if epoch + 2 * phase > until else epoch + phase
-        until = min([until, *(at for at in self.checkpoints if at > epoch)])
+        until = min([until, *self.checkpoints[bisect.bisect(self.checkpoints, epoch) :][:1]])
         if trained.orders is not None:
             until = min(until, trained.orders.prepare(epoch))
         pieces = cut(number, block, ends, epoch, until, target)

@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from ..running.row_orders import Generator
-from . import stochastic, theirs
+from . import extensions, stochastic, theirs
 from .fits import Fit, Fitted, Rows
 
 _KNOWN: Final = {
@@ -95,7 +95,9 @@ def _is_plain_net(net: Any) -> bool:
     return (
         is_ours
         and cls._fit_stochastic is stochastic.fit_stochastic
-        and theirs.overridden(net) is None
+        and theirs.overridden(net, extensions.Extended) is None
+        and not getattr(net, "class_weight", None)
+        and not getattr(net, "_skl_callbacks", None)
         and not net.warm_start
         and not hasattr(net, "coefs_")
     )
@@ -132,6 +134,8 @@ class FastPath:
         for name, value in of_net.items():
             setattr(net, name, value)
         self._check(type(net), of_net)
+        if extensions.beyond(net) or getattr(net, "class_weight", None):
+            raise Unknown
         if net.solver == "lbfgs" or net.warm_start or net.early_stopping or net.verbose:
             raise Unknown
         if not isinstance(net.random_state, int | np.integer):
@@ -141,7 +145,7 @@ class FastPath:
         for name in ("coefs_", "intercepts_"):
             setattr(net, name, [array.copy() for array in start.attributes[name]])
         net.loss_curve_ = []
-        net._optimizer = theirs.new_optimizer(net, net.coefs_ + net.intercepts_)
+        net._optimizer = stochastic.new_optimizer(net)
         return net, stochastic.prepare(net, fold.rows, None, generator=start.generator), fold
 
     def _fold(self, work: Work, before: dict[str, Any]) -> _Fold:

@@ -11,6 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ..planning.parameters import BatchNorm
 from ..running.row_orders import Generator
 
 Floats = NDArray[Any]
@@ -25,10 +26,12 @@ class Rows(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """A list of arrays for the weights, (inputs, units) a layer, and one for the biases."""
+    """A list of arrays for the weights, (inputs, units) a layer, one for the biases, and with batch
+    norm what that has in each hidden layer."""
 
     coefs: list[Floats]
     intercepts: list[Floats]
+    norms: list[BatchNorm] | None = None
 
 
 @dataclass(eq=False)
@@ -44,12 +47,15 @@ class Fit:
     rows : Rows
         To train on.
     held_out : Rows or None
-        That early stopping goes by.
+        That are scored after each epoch.
+    watched : str
+        What patience goes by: "loss", or of the rows held out "validation score" or
+        "validation loss".
     generator : Generator or None
         That orders rows; None: they stay as they are.
     start : Parameters
     moments : list of Parameters
-        The optimizer's: velocities, or first and second moments.
+        The optimizer's, such as velocities, or first and second moments; [] before its first step.
     steps : int
         That the optimizer has taken.
     corrections : (float, float) or None
@@ -59,7 +65,7 @@ class Fit:
     seen : int
         Rows that the net has been trained on.
     best : float
-        The lowest monitored loss, or the highest score, so far.
+        The lowest loss, or the highest score, that was watched so far.
     waited : int
         Epochs in a row without an improvement of it.
     patience : float
@@ -70,6 +76,7 @@ class Fit:
     settings: dict[str, Any]
     rows: Rows
     held_out: Rows | None
+    watched: str
     generator: Generator | None
     start: Parameters
     moments: list[Parameters]
@@ -92,6 +99,23 @@ class Fit:
         """Whether the learning rate falls where nothing improves."""
         return bool(self.settings.get("schedule") == "adaptive")
 
+    @property
+    def sign(self) -> int:
+        """-1 where more is better of what is watched."""
+        return -1 if self.watched == "validation score" else 1
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether rows that are held out are watched, and the best parameters kept."""
+        return self.watched != "loss"
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether an epoch's number has a say in it, so that it cannot be trained in parts."""
+        schedule = self.settings.get("schedule", "constant")
+        by_number = schedule not in ("constant", "adaptive", "invscaling")
+        return by_number or bool(self.settings.keys() & {"dropout", "warmup_epochs"})
+
 
 @dataclass(eq=False)
 class Fitted:
@@ -104,7 +128,7 @@ class Fitted:
     scores, validation_losses : (epochs,) array or None
         Of the rows that were held out.
     best_parameters : Parameters or None
-        Those of the highest score, where it is higher than before.
+        Those of the best score or loss, where it is better than before.
     learning_rate : float
         Of an adaptive schedule, that would come next.
     stopped, diverged, interrupted : bool

@@ -410,8 +410,8 @@ class FusionBackend(ParallelBackendBase):
 
 def _train(fit: Fit, net: Any) -> Fitted:
     """Train a net: with others, where it is called in a strand."""
-    strand = current_strand()
-    if strand is None:
+    strand, epochs = current_strand(), vars(net).get("_epochs")
+    if strand is None or (epochs is not None and not epochs.can_wait):
         return stochastic.alone(fit, net)
     if fit.generator is not None and theirs.is_global(net._random_state):
         # numpy's own, which all nets of the sweep would draw from at once: a seed each instead
@@ -422,6 +422,8 @@ def _train(fit: Fit, net: Any) -> Fitted:
         fitted = strand.fusion.ask(strand, fit)
     if net.verbose:
         stochastic.tell(net, fit, fitted)
+    if epochs is not None:
+        epochs.tell(fitted.epochs)
     telling.note(net, f"is trained by Shoal: {fitted.epochs} epochs, in a sweep with other nets")
     return fitted
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ..kernels import layout
 from ..kernels.launching import parallel
 from . import theirs
+from .extensions import beyond, check, weights_of_rows
 from .fits import Fit, Parameters
-from .stochastic import kind_of, reason_against, rows_of, settings_of
-from .telling import fall_back, note
+from .stochastic import kind_of, leave_to_scikit_learn, reason_against, rows_of, settings_of
+from .telling import note
 from .training import Training
 
 
@@ -34,8 +35,10 @@ class _Objective:
         }
         start = Parameters(net.coefs_, net.intercepts_)
         fit = Fit(
-            kind_of(net), settings, rows, None, None, start, [], 0, 0, np.inf, 0, np.inf, -1.0
-        )
+            kind=kind_of(net), settings=settings, rows=rows, held_out=None, watched="loss",
+            generator=None, start=start, moments=[], steps=0, seen=0, best=np.inf, waited=0,
+            patience=np.inf, learning_rate=-1.0,
+        )  # fmt: skip
         self._net, self._training = net, Training([fit])
         trained = self._training.trained[0]
         self._state, task = trained.state, trained.block.task
@@ -51,7 +54,9 @@ class _Objective:
             for array in arrays:
                 numbers[-1].append(np.arange(at, at + array.size).reshape(array.shape))
                 at += array.size
-        self._order = self._training.packed(Parameters(*numbers), trained.block, np.int64)
+        self._order = self._training.packed(
+            Parameters(numbers[0], numbers[1]), trained.block, np.int64
+        )
 
     def following(self) -> AbstractContextManager[None]:
         """Threads that share the net are there in the block, if there are any."""
@@ -66,6 +71,8 @@ class _Objective:
         state.progress[0, layout.STATUS, 0] = layout.RUNNING
         parallel.launch([self._call], self._slices)
         if state.progress[0, layout.STATUS, 0] == layout.DIVERGED:  # and was rolled back
+            if beyond(self._net):  # of which scikit-learn's function knows nothing
+                return np.inf, np.zeros_like(vector)
             loss, gradient = theirs.LOSS_GRAD_LBFGS(self._net, vector, *arguments)
             return loss, gradient
         gradient = np.empty(len(vector), state.params.dtype)
@@ -81,8 +88,11 @@ def fit_lbfgs(
     *arguments: Any,
 ) -> None:
     """Train a net of scikit-learn's: its `_fit_lbfgs`, with its parameters."""
+    if beyond(self):
+        check(self, X.shape[0], incremental=False)
+    sample_weight = weights_of_rows(self, y, sample_weight, incremental=False)
     if (refused := reason_against(self, X, sample_weight)) is not None:
-        fall_back(self, *refused)
+        leave_to_scikit_learn(self, *refused)
         theirs.FIT_LBFGS(self, X, y, sample_weight, *arguments)
         return
     with ExitStack() as stack:

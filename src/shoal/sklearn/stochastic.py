@@ -11,29 +11,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from ..running.row_orders import Generator
-from . import theirs
+from . import extensions, theirs
 from .fits import Fit, Fitted, Parameters, Rows
 from .telling import fall_back, note
 from .training import LOWEST_RATE, Monitor, train
 
-ACTIVATIONS: Final = {
-    "identity": "identity",
-    "logistic": "sigmoid",
-    "tanh": "tanh",
-    "relu": "relu",
-    "softmax": "softmax",
-    "exp": "exp",
-}
 _MOST_DENSE: Final = 2**30  # bytes of rows that are made dense
-
-
-class _Refused(Exception):
-    """Why scikit-learn trains. args : kind, reason."""
 
 
 def reason_against(net: Any, X: Any, sample_weight: Any) -> tuple[str, str] | None:
     """(kind, reason) where Shoal does not train this net; None where it does."""
-    if (name := theirs.overridden(net)) is not None:
+    if (name := theirs.overridden(net, extensions.Extended)) is not None:
         return "overridden", f"{name} is not scikit-learn's"
     dense = X.toarray if hasattr(X, "toarray") else None
     if dense is not None and X.shape[0] * X.shape[1] * X.dtype.itemsize > _MOST_DENSE:
@@ -67,6 +55,9 @@ def fit_stochastic(
     incremental: bool,
 ) -> None:
     """Train a net of scikit-learn's: what its `_fit_stochastic` does, with its parameters."""
+    if extensions.beyond(self):
+        extensions.check(self, X.shape[0], incremental)
+    sample_weight = extensions.weights_of_rows(self, y, sample_weight, incremental)
     refused = reason_against(self, X, sample_weight)
     if refused is None:
         before = self._random_state.get_state(legacy=False)
@@ -74,11 +65,20 @@ def fit_stochastic(
             return
         self._random_state.set_state(before)
         refused = "diverged", "it diverged with early stopping, which goes on"
-    fall_back(self, *refused)
+    leave_to_scikit_learn(self, *refused)
     theirs.FIT_STOCHASTIC(
         self, X, y, sample_weight, activations, deltas, coef_grads, intercept_grads, layer_units,
         incremental,
     )  # fmt: skip
+
+
+def leave_to_scikit_learn(net: Any, kind: str, reason: str) -> None:
+    """Say that scikit-learn trains a net; raise where it cannot."""
+    for name, value in extensions.beyond(net).items():
+        raise ValueError(
+            f"{name} = {value!r} is unknown to scikit-learn, which would train: {reason}"
+        )
+    fall_back(net, kind, reason)
 
 
 def _hold_out(
@@ -113,19 +113,27 @@ def kind_of(net: Any) -> str:
     """What a net's targets are."""
     if not isinstance(net, theirs.NETS[0]):
         return "numbers"
-    one_of = net.n_outputs_ == 1 or net.out_activation_ == "softmax"
-    return "labels" if one_of else "multilabel"
+    several = net._label_binarizer.y_type_ == "multilabel-indicator"
+    return "multilabel" if several else "labels"
 
 
 def settings_of(net: Any, rows: int) -> dict[str, Any]:
     """A net's parameters as Shoal's settings, but for the optimizer's."""
-    hidden = tuple(len(intercept) for intercept in net.intercepts_[:-1])
-    size = min(200, rows) if net.batch_size == "auto" else int(np.clip(net.batch_size, 1, rows))
+    if net.batch_size == "auto":
+        size = rows if net.solver == "rprop" else min(200, rows)
+    else:
+        size = int(np.clip(net.batch_size, 1, rows))
+    of_loss: dict[str, Any] = {
+        name: float(vars(net)[name])
+        for name in ("huber_delta", "quantile")
+        if extensions.is_extended(net) and name in vars(net)
+    }
     return {
-        "hidden": hidden,
-        "activation": (ACTIVATIONS[net.activation],) * len(hidden),
-        "output": ACTIVATIONS[net.out_activation_],
+        "hidden": tuple(len(intercept) for intercept in net.intercepts_[:-1]),
+        "activation": extensions.activations_of(net),
+        "output": extensions.name_of_output(net),
         "loss": "cross_entropy" if isinstance(net, theirs.NETS[0]) else net.loss,
+        **of_loss,
         "bias": True,
         "batch_size": size,
         "epochs": int(net.max_iter),
@@ -139,20 +147,25 @@ def settings_of(net: Any, rows: int) -> dict[str, Any]:
 
 def _settings(net: Any, optimizer: Any, rows: int, incremental: bool) -> dict[str, Any]:
     settings = settings_of(net, rows)
+    own = isinstance(optimizer, extensions.Optimizer)  # which keeps no parameters
     settings["optimizer"] = net.solver
-    settings["learning_rate"] = float(optimizer.learning_rate_init)
+    settings["learning_rate"] = float((net if own else optimizer).learning_rate_init)
     if incremental:
         settings["epochs"] = 1
     if net.solver == "sgd":
+        nesterov = net.nesterovs_momentum if own else optimizer.nesterov
+        of_sgd = net if own else optimizer
         settings |= {
-            "schedule": optimizer.lr_schedule,
-            "power": float(optimizer.power_t),
-            "momentum": float(optimizer.momentum),
-            "nesterov": bool(optimizer.nesterov) and optimizer.momentum > 0,
+            "schedule": net.learning_rate if own else optimizer.lr_schedule,
+            "power": float(of_sgd.power_t),
+            "momentum": float(of_sgd.momentum),
+            "nesterov": bool(nesterov) and of_sgd.momentum > 0,
         }
-    else:
+    elif net.solver == "adam":
         names = ("beta_1", "beta_2", "epsilon")
-        settings |= {name: float(getattr(optimizer, name)) for name in names}
+        settings |= {name: float(getattr(net if own else optimizer, name)) for name in names}
+    if extensions.beyond(net):
+        settings |= extensions.settings_of(net)
     if settings.get("schedule") == "adaptive":  # where the rate falls, until it is too low
         settings["patience"] = math.inf
     return settings
@@ -164,22 +177,35 @@ def _train(
     """Train a net; False where that is left to scikit-learn, and nothing has changed."""
     had = vars(net).get("_optimizer")
     if not incremental or had is None:
-        net._optimizer = theirs.new_optimizer(net, net.coefs_ + net.intercepts_)
+        net._optimizer = new_optimizer(net)
     if net.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
-    training, watched = (X, y, weights), None
-    if net.early_stopping:
-        training, watched = _hold_out(net, X, y, weights)
-    rows = rows_of(*training)
-    held_out = None if watched is None else rows_of(*watched)
-    fit = prepare(net, rows, held_out, incremental)
+    training, held_out = (X, y, weights), extensions.held_out_by_user(net, X)
+    if net.early_stopping and held_out is None:
+        training, held_out = _hold_out(net, X, y, weights)
+    of_held_out = None if held_out is None else rows_of(*held_out)
+    fit = prepare(net, rows_of(*training), of_held_out, incremental)
     fitted = trainer(fit, net)
-    if fitted.diverged and net.early_stopping:
+    if fitted.diverged and net.early_stopping and not extensions.beyond(net):
         if had is None:
             del net._optimizer
         return False
     finish(net, fit, fitted, incremental)
     return True
+
+
+def new_optimizer(net: Any) -> Any:
+    """The optimizer that a net begins a training with."""
+    if extensions.needs_own_optimizer(net):
+        return extensions.Optimizer(net.learning_rate_init)
+    return theirs.new_optimizer(net, net.coefs_ + net.intercepts_)
+
+
+def _watched(net: Any) -> str:
+    """What a net's patience goes by."""
+    if not net.early_stopping:
+        return "loss"
+    return "validation loss" if net.early_stopping == "loss" else "validation score"
 
 
 def prepare(
@@ -205,10 +231,17 @@ def prepare(
     def divided(arrays: Sequence[Any]) -> Parameters:
         return Parameters(list(arrays[:layers]), list(arrays[layers:]))
 
-    adam = net.solver == "adam"
-    velocities = [optimizer.velocities] if not adam and optimizer.momentum else []
-    moments = [optimizer.ms, optimizer.vs] if adam else velocities
-    best = net.best_validation_score_ if net.early_stopping else getattr(net, "best_loss_", np.inf)
+    own, adam = isinstance(optimizer, extensions.Optimizer), net.solver == "adam"
+    if own:
+        moments = optimizer.moments
+    elif adam:
+        moments = [divided(optimizer.ms), divided(optimizer.vs)]
+    else:
+        moments = [divided(optimizer.velocities)] if optimizer.momentum else []
+    watched = _watched(net)
+    best = net.best_validation_score_
+    if watched != "validation score":
+        best = np.inf if vars(net).get("best_loss_") is None else net.best_loss_
     if net.shuffle and generator is None:
         generator = Generator.of(net._random_state)
     return Fit(
@@ -216,21 +249,29 @@ def prepare(
         settings=settings,
         rows=rows,
         held_out=held_out,
+        watched=watched,
         generator=generator if net.shuffle else None,
-        start=Parameters(net.coefs_, net.intercepts_),
-        moments=[divided(each) for each in moments],
-        steps=optimizer.t if adam else 0,
+        start=Parameters(net.coefs_, net.intercepts_, vars(net).get("batch_norms_")),
+        moments=moments,
+        steps=optimizer.t if own or adam else 0,
+        corrections=optimizer.corrections if own else None,
         seen=int(net.t_),
         best=float(best),
         waited=int(net._no_improvement_count),
         patience=float(net.n_iter_no_change) + 1,
-        learning_rate=float(optimizer.learning_rate_init if adam else optimizer.learning_rate),
+        learning_rate=float(
+            optimizer.learning_rate_init if adam and not own else optimizer.learning_rate
+        ),
     )
 
 
 def alone(fit: Fit, net: Any) -> Fitted:
     """Train one net."""
-    (fitted,) = train([fit], monitor=_Lines(net, fit) if net.verbose else None)
+    lines, look = _Lines(net, fit) if net.verbose else None, None
+    if "_epochs" in vars(net):
+        net._epochs.begin()
+        look = net._epochs.look
+    (fitted,) = train([fit], extensions.threads_of(net), lines, look)
     note(net, f"is trained by Shoal: {fitted.epochs} epochs")
     return fitted
 
@@ -253,9 +294,11 @@ def finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool = False) -> Non
             array[...] = np.nan
         epochs = fit.settings["epochs"]
     else:
-        new = (*fitted.parameters.coefs, *fitted.parameters.intercepts)
-        for array, values in zip(net.coefs_ + net.intercepts_, new, strict=True):
+        coefs, intercepts, norms = fitted.parameters
+        for array, values in zip(net.coefs_ + net.intercepts_, coefs + intercepts, strict=True):
             array[...] = values
+        if norms is not None:
+            net.batch_norms_ = norms
     losses = fitted.losses.tolist()
     net.n_iter_ = epochs
     net.t_ += epochs * n
@@ -265,7 +308,14 @@ def finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool = False) -> Non
     if fitted.generator is not None:
         fitted.generator.put_into(net._random_state)
     moments = [[*each.coefs, *each.intercepts] for each in fitted.moments]
-    if net.solver == "adam":
+    if isinstance(optimizer, extensions.Optimizer):
+        optimizer.moments, optimizer.corrections = fitted.moments, fitted.corrections
+        optimizer.t = fitted.steps
+        if fit.adapts:
+            optimizer.learning_rate = fitted.learning_rate
+        elif fit.settings.get("schedule") == "invscaling":
+            optimizer.learning_rate = net.learning_rate_init / (net.t_ + 1) ** net.power_t
+    elif net.solver == "adam":
         optimizer.ms, optimizer.vs = moments
         optimizer.t = fitted.steps
         if optimizer.t:
@@ -282,14 +332,10 @@ def finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool = False) -> Non
         elif epochs:
             optimizer.iteration_ends(net.t_)
     net._no_improvement_count = fitted.waited
-    if fit.held_out is None:
+    if fit.watched == "loss":
         net.best_loss_ = fitted.best
-    else:
-        assert fitted.scores is not None
-        net.validation_scores_ += fitted.scores.tolist()
-        if fitted.best_parameters is not None:
-            net.best_validation_score_ = fitted.best
-            net._best_coefs, net._best_intercepts = fitted.best_parameters
+    if fit.held_out is not None:
+        _note_held_out(net, fit, fitted)
     if fitted.interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     elif epochs == net.max_iter and not incremental and not fitted.stopped:
@@ -299,8 +345,30 @@ def finish(net: Any, fit: Fit, fitted: Fitted, incremental: bool = False) -> Non
             ConvergenceWarning,
             stacklevel=2,
         )
-    if fit.held_out is not None:
+    if fit.stops_early:
         net.coefs_, net.intercepts_ = net._best_coefs, net._best_intercepts
+        if "batch_norms_" in vars(net):
+            net.batch_norms_ = net._best_norms
+
+
+def _note_held_out(net: Any, fit: Fit, fitted: Fitted) -> None:
+    """Leave in a net what the rows held out have shown."""
+    assert fitted.scores is not None and fitted.validation_losses is not None
+    scores = fitted.scores.tolist()
+    net.validation_scores_ = (net.validation_scores_ or []) + scores
+    if extensions.is_extended(net):
+        losses = fitted.validation_losses.tolist()
+        net.validation_loss_curve_ = (net.validation_loss_curve_ or []) + losses
+    if fitted.best_parameters is None:
+        return
+    net._best_coefs, net._best_intercepts, norms = fitted.best_parameters
+    if norms is not None:
+        net._best_norms = norms
+    if fit.watched == "validation loss":
+        net.best_loss_ = fitted.best
+        net.best_validation_score_ = scores[int(np.argmin(fitted.validation_losses))]
+    else:
+        net.best_validation_score_ = fitted.best
 
 
 class _Lines(Monitor):

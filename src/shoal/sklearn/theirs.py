@@ -10,10 +10,14 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.neural_network import _multilayer_perceptron as module
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
-from sklearn.utils._param_validation import validate_parameter_constraints
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_random_state
 
 from .telling import FallbackWarning
 
@@ -22,6 +26,9 @@ NETS: Final = (module.MLPClassifier, module.MLPRegressor)
 FIT_AND_SCORE: Final = _fit_and_score
 score: Final = _score
 safe_split: Final = _safe_split
+check_sample_weight: Final = _check_sample_weight
+interval: Final = Interval
+options: Final = StrOptions
 
 # The methods that are replaced, with their parameters; the last one for each training.
 _PARAMETERS: Final = {
@@ -81,6 +88,13 @@ def warn_of_unknown(problem: str) -> None:
     )
 
 
+def let_train_by(solvers: Any) -> None:
+    """Let nets with these solvers too be trained by `_fit_stochastic`. scikit-learn's own classes
+    go on to refuse them."""
+    known = module._STOCHASTIC_SOLVERS
+    known += [each for each in solvers if each not in known]
+
+
 def joblib_backend() -> Any:
     """The backend that was asked for; None where joblib's default is used."""
     config = getattr(getattr(joblib.parallel, "_backend", None), "config", {})
@@ -88,11 +102,13 @@ def joblib_backend() -> Any:
     return backend if isinstance(backend, joblib.parallel.ParallelBackendBase) else None
 
 
-def overridden(net: Any) -> str | None:
-    """A method of a net that is not scikit-learn's and has a say in the training; None of none."""
+def overridden(net: Any, ours: Any) -> str | None:
+    """A method of a net that has a say in the training, and is neither scikit-learn's nor that of
+    our class; None of none."""
     theirs = next((cls for cls in NETS if isinstance(net, cls)), Base)
     for name in _CALLED:
-        if getattr(type(net), name, None) is not getattr(theirs, name, None):
+        known = getattr(theirs, name, None), getattr(ours, name, None)
+        if getattr(type(net), name, None) not in known:
             return name
     return None
 

@@ -1,9 +1,9 @@
 """Trainings that scikit-learn's nets ask for, any number of them as one sweep."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,11 @@ from .fits import Distinct, Fit, Fitted, Parameters, Rows, stacked
 
 Floats = NDArray[Any]
 
-_RULES: Final = Rules(
-    ties_improve=True, penalty_by_batch=True, epsilon_first=True, whole_losses=True,
-    keeps_best=False,
-)  # fmt: skip
+_WATCHED: Final = {
+    "loss": codes.TRAINING_LOSS,
+    "validation loss": codes.VALIDATION_LOSS,
+    "validation score": codes.VALIDATION_SCORE,
+}
 LOWEST_RATE: Final = 1e-6  # at which the adaptive rate ends the training
 # Epochs of all trainings together, of which records are kept at a time: 32 bytes each.
 _MOST_RECORDS: Final = 8_000_000
@@ -74,7 +75,7 @@ def _part_of(fit: Fit) -> tuple[Any, ...]:
     held_out = None if fit.held_out is None else id(fit.held_out)
     return (
         X.dtype, X.shape, y.shape[1], fit.kind, weights is None, fit.shuffles, held_out,
-        fit.settings["output"], fit.settings["loss"],
+        fit.watched, *(fit.settings[name] for name in ("output", "loss", "optimizer")),
     )  # fmt: skip
 
 
@@ -85,6 +86,9 @@ def _target(fit: Fit) -> Target:
     if fit.kind == "multilabel":
         return Target("multilabel", np.array([0, 1]), False, outputs)
     return Target("labels", np.arange(max(2, outputs)), True, None)
+
+
+Look: TypeAlias = Callable[["Training"], bool]
 
 
 class Monitor(progress.Monitor):
@@ -101,10 +105,16 @@ class Training:
     fits : sequence of Fit
     threads : int, optional
     monitor : Monitor, optional
+    look : callable, optional
+        Called with the training after each epoch; where it returns true, that was the last one.
     """
 
     def __init__(
-        self, fits: Sequence[Fit], threads: int | None = None, monitor: Monitor | None = None
+        self,
+        fits: Sequence[Fit],
+        threads: int | None = None,
+        monitor: Monitor | None = None,
+        look: Look | None = None,
     ) -> None:
         distinct = Distinct()
         self.fits = [
@@ -118,6 +128,7 @@ class Training:
         self.threads = threads or default_threads()
         self.monitor = monitor or Monitor()
         self.monitor.training = self
+        self._look = look
         self.plan = Plan([], np.zeros(len(fits), np.int32), np.zeros(len(fits), np.int64))
         self.trained: list[Trained] = []
         self.data: list[Data] = []
@@ -134,10 +145,14 @@ class Training:
         sets = {id(fit.rows): fit.rows for fit in fits}
         position = {key: k * n for k, key in enumerate(sets)}
         starts = [position[id(fit.rows)] for fit in fits]
-        rules = _RULES._replace(
+        rules = Rules(
+            ties_improve=True,
+            penalty_by_batch=True,
+            epsilon_first=first.settings["optimizer"] == "adam",
+            whole_losses=True,
+            watched=_WATCHED[first.watched],
+            keeps_best=first.stops_early,
             given_orders=first.shuffles or len(sets) > 1,
-            watches_score=first.held_out is not None,
-            keeps_best=first.held_out is not None,
         )
         dtype = first.rows.X.dtype
         numbers: dict[Any, int] = {}
@@ -196,13 +211,12 @@ class Training:
             fit = fits[block.nets[g, q]]
             state.params[g, :, q] = self.packed(fit.start, block)
             for k, moment in enumerate(fit.moments):
-                state.optimizer_state[g, k * P : (k + 1) * P, q] = self.packed(moment, block)
+                state.optimizer_state[g, k * P : (k + 1) * P, q] = self.packed(moment, block)[:P]
             if block.architecture.optimizer == codes.ADAM:
                 betas = (fit.settings[beta] for beta in ("beta_1", "beta_2"))
                 of_one = fit.corrections or tuple(1 - beta**fit.steps for beta in betas)
                 state.optimizer_state[g, 2 * P :, q] = of_one
-            best = -fit.best if fit.held_out is not None else fit.best
-            state.monitor[g, BEST, q] = best
+            state.monitor[g, BEST, q] = fit.sign * fit.best
             state.monitor[g, WAITED, q] = state.monitor[g, STALE, q] = fit.waited
             state.monitor[g, ADAPTED, q] = state.schedule[g, FIRST, q] = fit.learning_rate
             state.schedule[g, SEEN, q] = fit.seen
@@ -212,7 +226,7 @@ class Training:
     @staticmethod
     def packed(parameters: Parameters, block: Block, dtype: Any = None) -> Floats:
         """Parameters in the kernels' order, of the block's dtype or of another one."""
-        return pack(*parameters, None, block.layers, dtype or block.dtype)
+        return pack(*parameters, block.layers, dtype or block.dtype)
 
     def calls(self) -> TrainingCalls:
         """What is launched."""
@@ -222,9 +236,10 @@ class Training:
 
     def run(self) -> list[Fitted]:
         """Train; what has become of each."""
+        last = max(block.last_epoch for block in self.plan.blocks)
         scheduler = Scheduler(
-            self.plan, self.trained, self.calls(), self.threads, self.monitor, (),
-            lambda epoch: None,
+            self.plan, self.trained, self.calls(), self.threads, self.monitor,
+            range(1, last + 1) if self._look else (), self._checkpoint,
         )  # fmt: skip
         try:
             scheduler.run()
@@ -234,6 +249,26 @@ class Training:
             status = trained.state.progress[:, STATUS]
             status[status == RUNNING] = INTERRUPTED
         return [self._fitted(i) for i in range(len(self.fits))]
+
+    def _checkpoint(self, epoch: int) -> None:
+        """After each epoch of a training that is looked at."""
+        assert self._look is not None
+        if self._look(self):
+            for trained in self.trained:
+                status = trained.state.progress[:, STATUS]
+                status[status == RUNNING] = STOPPED
+                trained.state.alive[...] = 0
+
+    def is_running(self, i: int) -> bool:
+        """Whether a training goes on after the epoch that it is at."""
+        trained, g, q = self._place(i)
+        status, epochs, limit = trained.state.progress[g, :, q].tolist()
+        return status == RUNNING and epochs < limit
+
+    def parameters(self, i: int) -> Parameters:
+        """Those of a training up to now."""
+        trained, g, q = self._place(i)
+        return _unpacked(trained.state.params[g, :, q], trained.block)
 
     def records(self, i: int) -> tuple[list[float], list[float]]:
         """Losses and scores of a training up to now."""
@@ -250,34 +285,30 @@ class Training:
     def _fitted(self, i: int) -> Fitted:
         fit, (trained, g, q) = self.fits[i], self._place(i)
         block, state = trained.block, trained.state
-        P, layers = block.task.parameters, block.layers
-        steps = -(-block.task.rows // block.task.batch)
+        P, task, optimizer = block.task.parameters, block.task, block.architecture.optimizer
+        # a single row that is left may belong to the batch before
+        steps = -(-(task.rows - (task.longest_batch - task.batch)) // task.batch)
         epochs, status = int(state.progress[g, EPOCHS, q]), state.progress[g, STATUS, q]
-
-        def parameters(numbers: Floats) -> Parameters:
-            weights, biases, _ = unpack(numbers, layers)
-            assert biases is not None
-            return Parameters(weights, biases)
-
-        monitor, sign = state.monitor[g, :, q], 1 if fit.held_out is None else -1
-        best, best_parameters = sign * float(monitor[BEST]), None
-        if fit.held_out is not None and best > fit.best:
-            best_parameters = parameters(state.best[g, :, q])
+        monitor = state.monitor[g, :, q]
+        best, best_parameters = fit.sign * float(monitor[BEST]), None
+        if fit.stops_early and float(monitor[BEST]) < fit.sign * fit.best:
+            best_parameters = _unpacked(state.best[g, :, q], block)
         held_out = fit.held_out is not None
-        count = len(fit.moments) if block.state_size else 0
+        moments = codes.STATE_PER_PARAMETER[optimizer]
         generator = fit.generator
         if trained.orders is not None and fit.shuffles:
             generator = trained.orders.after(int(state.order_seeds[g, q]), epochs)
         elif generator is not None:
             generator = _after(generator, block.task.rows, epochs)
         corrections = None
-        if block.architecture.optimizer == codes.ADAM:
+        if optimizer == codes.ADAM:
             first, second = state.optimizer_state[g, 2 * P :, q].tolist()
             corrections = first, second
         return Fitted(
-            parameters=parameters(state.params[g, :, q]),
+            parameters=_unpacked(state.params[g, :, q], block),
             moments=[
-                parameters(state.optimizer_state[g, k * P : (k + 1) * P, q]) for k in range(count)
+                _unpacked(state.optimizer_state[g, k * P : (k + 1) * P, q], block)
+                for k in range(moments)
             ],
             steps=fit.steps + epochs * steps,
             epochs=epochs,
@@ -294,6 +325,16 @@ class Training:
             diverged=bool(status == DIVERGED),
             interrupted=bool(status == INTERRUPTED),
         )
+
+
+def _unpacked(numbers: Floats, block: Block) -> Parameters:
+    """Parameters of a net, or what an optimizer keeps for each of them."""
+    layers = block.layers
+    if len(numbers) < layers.size:  # an optimizer keeps nothing for statistics
+        numbers = np.append(numbers, np.zeros(layers.size - len(numbers), numbers.dtype))
+    weights, biases, norms = unpack(numbers, layers)
+    assert biases is not None
+    return Parameters(weights, biases, norms)
 
 
 def _after(generator: Generator, rows: int, epochs: int) -> Generator:
@@ -329,20 +370,24 @@ def _samples(rows: Rows) -> Samples:
 
 
 def train(
-    fits: Sequence[Fit], threads: int | None = None, monitor: Monitor | None = None
+    fits: Sequence[Fit],
+    threads: int | None = None,
+    monitor: Monitor | None = None,
+    look: Look | None = None,
 ) -> list[Fitted]:
-    """Train all; each comes to the bits that it comes to alone.
+    """Train all; each comes to the bits that it comes to alone. The parameters of `Training`.
 
     Ctrl-C ends all trainings at their last whole epoch, said by ``interrupted``.
     """
     most = max(1, _MOST_RECORDS // len(fits))
-    if max(fit.settings["epochs"] for fit in fits) <= most:
-        return Training(fits, threads, monitor).run()
+    are_short = max(fit.settings["epochs"] for fit in fits) <= most
+    if are_short or any(fit.counts_epochs for fit in fits):
+        return Training(fits, threads, monitor, look).run()
     done: list[Fitted | None] = [None] * len(fits)
     left = list(range(len(fits)))
     while left:
         round_ = [_rest(fits[i], done[i], most) for i in left]
-        for i, fitted in zip(left, Training(round_, threads, monitor).run(), strict=True):
+        for i, fitted in zip(left, Training(round_, threads, monitor, look).run(), strict=True):
             done[i] = _joined(done[i], fitted)
         left = [i for i in left if _goes_on(fits[i], done[i])]
     return [fitted for fitted in done if fitted is not None]

@@ -14,7 +14,7 @@ changes no bit: all state is in arrays.
 
 from ..arguments import Tile
 from ..code.compilation import device_function
-from ..codes import RESIDUALS, SQUARED_ERROR
+from ..codes import RESIDUALS, SQUARED_ERROR, TRAINING_LOSS, VALIDATION_SCORE
 from ..lanes.access import load, store
 from ..lanes.elementary import canonical
 from ..lanes.primitives import any_lane, broadcast, fma, like, select
@@ -170,7 +170,8 @@ def _validate(lane, tile_lane, validate_rows, group, epoch, start, recorded):
             lane, task, task.validation_rows, data.validation_weighted, work.sums
         )
         score = _score(lane, task, data.variation, weight, work.sums)
-        store(lane, work.marks, MONITORED, -score if task.watches_score else loss)
+        if task.watched != TRAINING_LOSS:
+            store(lane, work.marks, MONITORED, -score if task.watched == VALIDATION_SCORE else loss)
         if recorded:
             records, record = load(lane, work.marks, RECORDS) == one, record_of(task, epoch)
             _write(lane, state.val_losses, record, records, loss)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 
-VERSION = 4  # of the layout; a kernel refuses the words of another one
+VERSION = 5  # of the layout; a kernel refuses the words of another one
 
 # what a kernel returns
 DONE, OUT_OF_BOUNDS, OTHER_VERSION = range(3)
