@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from sklearn.pipeline import Pipeline
+
 import shoal
+import shoal.sklearn
 from shoal import plots
 from shoal.inputs.settings import SETTINGS, UNSET
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("docs/*.md"))}
-FUNCTIONS = (shoal.fit, shoal.sweep, shoal.train, plots.plot_losses, plots.plot_scores)
+FUNCTIONS = (
+    shoal.fit, shoal.sweep, shoal.train, plots.plot_losses, plots.plot_scores,
+    shoal.sklearn.MLPClassifier, shoal.sklearn.MLPRegressor, shoal.sklearn.MLPRegressor.fit,
+    Pipeline,
+)  # fmt: skip
 
 
 def code(value):
