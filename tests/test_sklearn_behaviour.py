@@ -354,3 +354,21 @@ def test_importing_leaves_warnings_alone():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
     assert warnings
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_few_steps_are_left_to_scikit_learn(warm, caplog):
+    net, original = both(warm_start=warm, max_iter=1, batch_size=20)
+    caplog.set_level(logging.INFO, "shoal.sklearn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for rows, by in [(140, "scikit-learn: 7 steps"), (150, "Shoal")]:
+            for each in (net, original):
+                if warm:
+                    each.fit(X[:rows], y[:rows])
+                else:
+                    each.partial_fit(X[:rows], y[:rows], classes=[0, 1, 2])
+            assert by in shoal.sklearn.explain(net)
+    np.testing.assert_allclose(net.coefs_[0], original.coefs_[0], rtol=1e-9)
+    assert net.t_ == original.t_ and net.loss_curve_ == pytest.approx(original.loss_curve_, 1e-9)

@@ -21,6 +21,7 @@ from .teams import Team
 from .workspaces import evaluation_workspace, team_workspaces, training_workspace
 
 _NO_SLICE = Slice(0, 0)  # who launches says which
+_WORTH_A_TEAM = 0.0025  # seconds of a training: its threads take 1.2 ms to be there
 
 
 def kernel_of(block: Block) -> Kernel:
@@ -54,6 +55,8 @@ class TrainingCalls:
     threads : int
     specialise : bool or None
         Whether to use machine code for the nets' shapes; None: where that is worth it.
+    seconds : float, optional
+        That a training of one net takes, roughly; None: as estimated.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class TrainingCalls:
         data: Sequence[Data],
         threads: int,
         specialise: bool | None = None,
+        seconds: float | None = None,
     ) -> None:
         self.trained, self.data, self.threads = trained, data, threads
         self.specialise = specialise
@@ -70,7 +74,9 @@ class TrainingCalls:
         self._private: dict[int, list[Call]] = {}
         self._functions: dict[int, Function | None] = {}  # for the shapes of blocks
         block = trained[0].block
-        if len(trained) == 1 and block.groups == 1:
+        if seconds is None:
+            seconds = block.seconds_of_epoch * (block.last_epoch - block.first_epoch)
+        if len(trained) == 1 and block.groups == 1 and seconds > _WORTH_A_TEAM:
             parts = min(threads, block.most_threads)
             if parts > 1:
                 leader, *followers = team_workspaces(block, block.dtype, parts)

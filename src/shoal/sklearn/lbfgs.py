@@ -44,7 +44,7 @@ class _Objective:
         self._state, task = trained.state, trained.block.task
         self._state.rates[:, layout.MOMENTUM_RATE] = 0
         self._slices = [(0, 0, 1, 0, task.epoch_tiles)]
-        self._calls = self._training.calls()
+        self._calls = self._training.calls(seconds=np.inf)
         self._call = self._calls.shared(0)
         # where the net's vector has the kernels' parameters
         numbers: list[list[NDArray[Any]]] = []

@@ -228,9 +228,9 @@ class Training:
         """Parameters in the kernels' order, of the block's dtype or of another one."""
         return pack(*parameters, block.layers, dtype or block.dtype)
 
-    def calls(self) -> TrainingCalls:
-        """What is launched."""
-        calls = TrainingCalls(self.trained, self.data, self.threads)
+    def calls(self, seconds: float | None = None) -> TrainingCalls:
+        """What is launched. seconds : that it is launched for, if it is not a training."""
+        calls = TrainingCalls(self.trained, self.data, self.threads, seconds=seconds)
         calls.compile()
         return calls
 
