@@ -1,8 +1,11 @@
-"""The notebooks of examples/ run from top to bottom, and show what they would show today.
+"""The notebooks of examples/ run from top to bottom, and show what they would show today; the
+program there prints the same figures whoever trains.
 
 ``python tests/test_examples.py`` runs them all and writes their outputs into the files.
 """
 
+import subprocess
+import sys
 from base64 import b64decode, b64encode
 from io import BytesIO
 from pathlib import Path
@@ -116,6 +119,17 @@ def test_a_notebook_is_fit_to_be_read(path):
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != STDERR, output.text
+
+
+def test_the_search_prints_the_same_whoever_trains():
+    program = str(Path(__file__).parents[1] / "examples" / "scikit_learn_search.py")
+    plain, patched = (
+        subprocess.run(
+            [sys.executable, *how, program], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for how in ([], ["-m", "shoal.sklearn"])
+    )
+    assert len(plain) == 15 and plain[:-1] == patched[:-1]  # the last one is the time
 
 
 if __name__ == "__main__":
