@@ -30,6 +30,14 @@ def pytest_configure():
         )
 
 
+@pytest.fixture(autouse=True)
+def _teams_for_short_trainings(monkeypatch):
+    """Threads share a net of a test as they share one that takes longer."""
+    from shoal.running import calls
+
+    monkeypatch.setattr(calls, "_WORTH_A_TEAM", 0.0)
+
+
 @pytest.fixture
 def whole(request):
     """Whether all of a big matrix is tested."""

@@ -111,7 +111,7 @@ X = np.random.default_rng(0).random((300, 4))
 for dtype in ("float32", "float64"):
     for epochs in (1, 400):
         shoal.sweep(X, X[:, 0], {"seed": range(100)}, epochs=epochs, dtype=dtype, threads=2).best(X)
-    shoal.fit(X, X[:, 0], hidden=(200, 100), epochs=2, dtype=dtype, threads=2)
+    shoal.fit(X, X[:, 0], hidden=(200, 100), epochs=40, dtype=dtype, threads=2)
     shoal.fit(X[:4], X[:4, 0], epochs=2, dtype=dtype)
 RowOrders([np.arange(9)], [Generator.of(np.random.RandomState(0))], 2, 1).prepare(0)
 listed = {(kernel.name, lane.key) for kernel, lane in prebuild.entries()}
