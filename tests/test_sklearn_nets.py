@@ -12,7 +12,7 @@ import shoal.sklearn
 from shoal.sklearn import stochastic
 
 CASES = matrix.cases()
-SAMPLED = 20
+SAMPLED = 14
 
 
 @pytest.mark.parametrize("rows_in_lanes", [False, True], ids=["nets in lanes", "rows in lanes"])
